@@ -20,6 +20,8 @@ SCHEMA = 1
 PHASES = ("forward", "backward", "update", "total")
 
 Verdict = Literal["reference", "ok", "leaks", "severed", "diverges", "failed"]
+Dtype = Literal["float32", "bfloat16", "float16"]
+Optimizer = Literal["adam", "adamw", "sgd", "momentum", "adagrad", "rmsprop"]
 
 
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -27,15 +29,19 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
 
 
 class Request(Record, omit_defaults=False):
-    """What was asked for. `precision` is relative, `budget` and `cell_timeout` are seconds."""
+    """What was asked for. `precision` is relative, `budget` and `cell_timeout` are seconds.
+
+    No workloads or strategies mean the default ones; `batch` and `threads` are absent where the
+    choice was left open.
+    """
 
     workloads: tuple[str, ...]
     strategies: tuple[str, ...]
     device: str
-    dtype: str
+    dtype: Dtype
     batch: int | None
-    threads: int
-    optimizer: str
+    threads: int | None
+    optimizer: Optimizer
     seed: int
     steps: int
     precision: float
@@ -87,10 +93,14 @@ class Origin(Record, omit_defaults=False):
 
 
 class Warmup(Record, omit_defaults=False):
-    """The steps before the first round of each life: recorded, and not used."""
+    """The steps before the first round of each life: recorded, and not used in the ratios.
+
+    `first_on_batch` marks the steps that met their batch for the first time in that life.
+    """
 
     samples: Samples
     life: list[int]
+    first_on_batch: list[bool]
 
 
 class Interval(Record, omit_defaults=False):
@@ -229,10 +239,10 @@ class Cell(Record):
     strategy: str
     topology: str
     device: str
-    dtype: str
+    dtype: Dtype
     batch: int
     threads: int
-    optimizer: str
+    optimizer: Optimizer
     verdict: Verdict
     why: str
     midway: Midway | None = None

@@ -1,0 +1,46 @@
+"""One cell, as a worker is told to run it: plain data, all choices made."""
+
+from __future__ import annotations
+
+from bench.records import Dtype, Machine, Optimizer, Record
+
+
+class CellPlan(Record):
+    """What to train and how.
+
+    `workload` and `strategy` are the names that results show; `workload_spec` and `strategy_spec`
+    are what was typed, and may hold a path. `batch` is the batch size found; `batch_option` the one
+    that was asked for, if any.
+    """
+
+    workload: str
+    workload_spec: str
+    strategy: str
+    strategy_spec: str
+    topology: str
+    device: str
+    dtype: Dtype
+    batch: int
+    batch_option: int | None
+    threads: int
+    optimizer: Optimizer
+    seed: int
+    steps: int
+    freeze: tuple[str, ...]
+    weights: str | None
+    compile: bool
+    channels_last: bool
+    fills_each_batch: bool = False
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells a cell from the others of its run."""
+        return self.workload, self.strategy
+
+
+class Plan(Record):
+    """All cells of a request, and the machine that they run on."""
+
+    machine: Machine
+    memory_bytes: int
+    cells: tuple[CellPlan, ...]

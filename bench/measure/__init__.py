@@ -1,0 +1,1 @@
+"""The instruments: each reads one thing of one training step."""

@@ -1,0 +1,201 @@
+"""Did the frozen part stay, and did the trainable part move as it should?
+
+Bitwise first: a tensor has moved as soon as one bit of it differs. Then by how much.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch.nn.utils import parametrize
+
+from bench.measure.phases import PhaseMarks
+from bench.records import Drift, Moved
+from strategies import find_tensor
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import Tensor, nn
+
+    from bench.measure.training import Training
+    from strategies import Partition
+
+Kind = Literal["parameter", "buffer", "effective weight"]
+
+
+class NothingReachesTheLossError(Exception):
+    """The loss depends on nothing trainable, so there is no backward pass to run."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What the trainable part should do: full gradients, an optimizer on that part alone.
+
+    Attributes:
+        updates: Δ of each trainable parameter after the steps, on the CPU.
+        with_gradient: trainable parameters that received a gradient.
+    """
+
+    updates: dict[str, Tensor]
+    with_gradient: frozenset[str]
+
+    def save(self, path: Path) -> None:
+        """Write to a file that `load` reads."""
+        torch.save({"updates": self.updates, "with_gradient": sorted(self.with_gradient)}, path)
+
+    @classmethod
+    def load(cls, path: Path) -> Reference:
+        """Read what `save` wrote."""
+        stored = torch.load(path, weights_only=True, mmap=True)
+        return cls(stored["updates"], frozenset(stored["with_gradient"]))
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What a few training steps did.
+
+    Attributes:
+        moved: frozen tensors that differ, bitwise.
+        frozen_tensors: how many were compared.
+        updates: Δ of each trainable parameter, on the CPU.
+        with_gradient: trainable parameters that received a gradient at least once.
+    """
+
+    steps: int
+    moved: list[Moved]
+    frozen_tensors: int
+    updates: dict[str, Tensor]
+    with_gradient: frozenset[str]
+
+    @property
+    def reference(self) -> Reference:
+        """This observation, as what others are compared with."""
+        return Reference(self.updates, self.with_gradient)
+
+    def drift(self, reference: Reference | None) -> Drift:
+        """The record of this observation; without a reference, no comparison with one."""
+        without = {name for name in self.updates if name not in self.with_gradient}
+        if reference is not None:
+            without &= reference.with_gradient  # a parameter that nothing ever uses is not severed
+        return Drift(
+            steps=self.steps,
+            frozen_tensors=self.frozen_tensors,
+            moved=self.moved,
+            without_gradient=sorted(without),
+            update_error=_update_error(self.updates, reference) if reference else None,
+        )
+
+
+def observe(training: Training, steps: int) -> Observation:
+    """Train `steps` steps, each from its own seed, and compare before with after.
+
+    Raises:
+        NothingReachesTheLossError: the strategy cut the loss off from everything trainable.
+    """
+    model, partition = training.model, training.partition
+    frozen = _frozen_tensors(model, partition)
+    trainable = {name: find_tensor(model, name) for name in partition.trainable}
+    kept = {key: tensor.detach().clone() for key, tensor in frozen.items()}
+    starts = {name: tensor.detach().clone() for name, tensor in trainable.items()}
+    with_gradient: set[str] = set()
+
+    def note_gradients() -> None:
+        with_gradient.update(name for name, tensor in trainable.items() if tensor.grad is not None)
+
+    marks = PhaseMarks(at_update=note_gradients)
+
+    def forward_done(loss: Tensor) -> None:
+        if not loss.requires_grad:
+            raise NothingReachesTheLossError
+        marks()
+
+    for number in range(steps):
+        torch.manual_seed(training.recipe.seed + number)
+        training.step(marks, forward_done)
+    after = _frozen_tensors(model, partition)
+    return Observation(
+        steps=steps,
+        moved=[
+            _moved(name, kind, kept[name, kind], after[name, kind])
+            for name, kind in kept
+            if not bitwise_equal(kept[name, kind], after[name, kind])
+        ],
+        frozen_tensors=len(kept),
+        updates={
+            name: (tensor.detach() - starts[name]).float().cpu()
+            for name, tensor in trainable.items()
+        },
+        with_gradient=frozenset(with_gradient),
+    )
+
+
+def bitwise_equal(before: Tensor, after: Tensor) -> bool:
+    """Whether two tensors of one shape and dtype hold the same bits. NaN never does."""
+    if before.is_floating_point() and bool(after.isnan().any()):
+        return False
+    return torch.equal(
+        before.contiguous().reshape(-1).view(torch.uint8),
+        after.contiguous().reshape(-1).view(torch.uint8),
+    )
+
+
+def _frozen_tensors(model: nn.Module, partition: Partition) -> dict[tuple[str, Kind], Tensor]:
+    found: dict[tuple[str, Kind], Tensor] = {}
+    for name in partition.frozen:
+        found[name, "parameter"] = find_tensor(model, name)
+    for name in partition.frozen_buffers:
+        found[name, "buffer"] = find_tensor(model, name)
+    for root in partition.frozen_modules:
+        for name, module in model.get_submodule(root).named_modules(prefix=root):
+            if parametrize.is_parametrized(module):
+                found |= _effective_weights(name, module)
+    first_names = {id(t): key for key, t in reversed(found.items())}
+    return {key: t for key, t in found.items() if first_names[id(t)] == key}
+
+
+def _effective_weights(prefix: str, module: nn.Module) -> dict[tuple[str, Kind], Tensor]:
+    # Asking for the weight runs the parametrization, which in training mode may move its own
+    # buffers (the power iteration of a spectral norm): ask in eval mode, and put the mode back.
+    lists = list(module.parametrizations.items())  # type: ignore[operator, union-attr]
+    modes = [(part, part.training) for _, steps in lists for part in steps.modules()]
+    weights: dict[tuple[str, Kind], Tensor] = {}
+    with torch.no_grad():
+        for part, _ in modes:
+            part.training = False
+        for leaf, _ in lists:
+            weights[f"{prefix}.{leaf}", "effective weight"] = getattr(module, leaf)
+        for part, mode in modes:
+            part.training = mode
+    return weights
+
+
+def _moved(name: str, kind: Kind, before: Tensor, after: Tensor) -> Moved:
+    difference = (after.detach().double() - before.double()).abs()
+    norm = float(before.double().norm())
+    l2 = float(difference.norm())
+    return Moved(
+        name=name,
+        kind=kind,
+        max_abs=_finite(float(difference.max())),
+        l2=_finite(l2),
+        relative=_finite(l2 / norm) if norm else None,
+    )
+
+
+def _update_error(updates: dict[str, Tensor], reference: Reference) -> float | None:
+    """‖Δ - Δref‖ / ‖Δref‖ over all trainable parameters; ‖Δ‖ where Δref is zero."""
+    error = math.hypot(
+        *(float((updates[name] - expected).norm()) for name, expected in reference.updates.items())
+    )
+    size = math.hypot(*(float(expected.norm()) for expected in reference.updates.values()))
+    return _finite(error / size if size else error)
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+

@@ -1,0 +1,69 @@
+"""Command-line values of this project: a choice with near matches, a relative precision."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class NearChoice(click.Choice[str]):
+    """A choice whose refusal names what was probably meant."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The value, if it is one of the choices."""
+        if value in self.choices:
+            return value
+        from strategies.suggest import suggest  # noqa: PLC0415  imports torch: only for a mistake
+
+        self.fail(f"there is no {value!r}; {suggest(str(value), _texts(self.choices))}", param, ctx)
+
+
+class Precision(click.ParamType):
+    """A relative width such as `5%` or `0.05`; greater than 0 and less than 1."""
+
+    name = "percent"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The width as a fraction."""
+        text = str(value).strip()
+        try:
+            width = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+        except ValueError:
+            self.fail(f"{value!r} is no precision; write 5% or 0.05", param, ctx)
+        if not math.isfinite(width) or not 0 < width < 1:
+            self.fail(
+                f"a precision of {value} cannot be reached or means nothing; "
+                "write one above 0% and below 100%",
+                param,
+                ctx,
+            )
+        return width
+
+
+class Seconds(click.ParamType):
+    """A positive, finite number of seconds."""
+
+    name = "seconds"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The number."""
+        try:
+            seconds = float(value)
+        except (TypeError, ValueError):
+            self.fail(f"{value!r} is no number of seconds", param, ctx)
+        if not math.isfinite(seconds) or seconds <= 0:
+            self.fail(f"{value} s is no time to measure in; write more than 0", param, ctx)
+        return seconds
+
+
+def _texts(choices: Sequence[Any]) -> list[str]:
+    return [str(choice) for choice in choices]

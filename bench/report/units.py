@@ -1,0 +1,100 @@
+"""Figures as text: milliseconds, ratios, mebibytes, and what their intervals allow to say."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bench.records import Interval
+
+MILLI = 1e-3
+MIB = 2**20
+ABSENT = "–"
+
+
+def places(value: float, significant: int = 3) -> int:
+    """Decimal places at which `value` shows `significant` digits (none below the unit's)."""
+    if value == 0 or not math.isfinite(value):
+        return 0
+    return max(0, significant - 1 - math.floor(math.log10(abs(value))))
+
+
+def number(value: float, significant: int = 3) -> str:
+    """`value` with `significant` digits and without an exponent: `9.03`, `0.0241`, `1830`."""
+    return f"{value:.{places(value, significant)}f}"
+
+
+def milliseconds(seconds: Interval | None, *, bounds: bool = True) -> str:
+    """Seconds as milliseconds: `9.03 [8.90, 9.12]`."""
+    if seconds is None:
+        return ABSENT
+    value = seconds.value / MILLI
+    digits = places(value)
+    text = f"{value:.{digits}f}"
+    if bounds and seconds.low is not None and seconds.high is not None:
+        text += f" [{seconds.low / MILLI:.{digits}f}, {seconds.high / MILLI:.{digits}f}]"
+    return text
+
+
+def _ratio_places(ratio: Interval) -> int:
+    narrow = (
+        ratio.low is not None and ratio.high is not None and ratio.high - ratio.low < 0.01
+    ) or ratio.value < 0.095
+    return 3 if narrow else 2
+
+
+def ratio(value: Interval | None) -> str:
+    """A ratio with its interval: `0.34 [0.32, 0.36]`."""
+    if value is None:
+        return ABSENT
+    digits = _ratio_places(value)
+    text = f"{value.value:.{digits}f}"
+    if value.low is not None and value.high is not None:
+        text += f" [{value.low:.{digits}f}, {value.high:.{digits}f}]"
+    return text
+
+
+def ratio_within(value: Interval | None) -> str:
+    """A ratio with the larger of its two half widths: `0.34 ±0.02`."""
+    if value is None:
+        return ABSENT
+    digits = _ratio_places(value)
+    text = f"{value.value:.{digits}f}"
+    if value.low is not None and value.high is not None:
+        text += f" ±{max(value.high - value.value, value.value - value.low):.{digits}f}"
+    return text
+
+
+def times(value: Interval) -> str:
+    """A ratio inside a sentence: `0.34× [0.32, 0.36]`."""
+    head, *interval = ratio(value).split(" ", 1)
+    return " ".join([f"{head}×", *interval])
+
+
+def mebibytes(size: int | None) -> str:
+    """Bytes as MiB: `8.52`."""
+    return ABSENT if size is None else number(size / MIB)
+
+
+def duration(seconds: float) -> str:
+    """A time in the unit that reads best: `11.8 ms`, `93 s`, `5.0 min`."""
+    if seconds < 1:
+        return f"{number(seconds / MILLI)} ms"
+    if seconds < 120:
+        return f"{number(seconds, 2)} s"
+    return f"{seconds / 60:.1f} min"
+
+
+def percent(fraction: float) -> str:
+    """A fraction as a percentage: `62%`, `0.4%`."""
+    return f"{number(100 * fraction, 1 if fraction < 0.01 else 2)}%"
+
+
+def magnitude(value: float | None) -> str:
+    """A difference on a scale of magnitudes: `3e-08`, `0.12`, `0`; `None` is infinite."""
+    if value is None or math.isinf(value):
+        return "∞"
+    if value == 0:
+        return "0"
+    return number(value, 2) if 1e-2 <= value < 1e3 else f"{value:.0e}"

@@ -1,0 +1,1 @@
+"""How cells get their turns: the conductor, its workers, and what the workers do."""

@@ -1,0 +1,357 @@
+"""One run from plan to record: survey every cell, then time the groups until precise enough."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+
+from bench.records import Cell, Counters, Interference, Memory, Midway, Run, Samples, Warmup
+from bench.run.packing import Weight, pack
+from bench.run.process import CellError, RefusedError
+from bench.run.progress import Unwatched
+from bench.run.race import LifeReadings, live
+from bench.summary import summarize
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from bench.cells import CellPlan, Plan
+    from bench.measure.clock import StepTimes
+    from bench.run.process import TurnReading, WarmUpReading, WorkerHandle
+    from bench.run.progress import Progress
+
+    Key = tuple[str, str]
+
+LEAST_LIVES = 3
+PLANNED_LIVES = 6
+"""Into how many lives a group's share of the budget is cut."""
+
+
+@dataclass
+class Group:
+    """Cells that live together in one worker, `full` first."""
+
+    cells: list[CellPlan]
+    seconds: float = 0.0
+    lives: int = 0
+    precise: bool = False
+
+
+class Conductor:
+    """Carries out a run.
+
+    Args:
+        run: the run so far: just begun, or taken up again.
+        plan: its cells.
+        start_worker: starts a fresh worker.
+        save: keeps the run as it is now; called whenever something was measured.
+        scratch: a folder for what workers hand each other while the run lasts.
+        progress: is told what happens.
+        now: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        plan: Plan,
+        start_worker: Callable[[], WorkerHandle],
+        save: Callable[[Run], None],
+        scratch: Path,
+        progress: Progress | None = None,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._run = run
+        self._plan = plan
+        self._start_worker = start_worker
+        self._save = save
+        self._scratch = str(scratch)
+        self._progress = progress or Unwatched()
+        self._now = now
+        self._cells: dict[Key, Cell] = {(c.workload, c.strategy): c for c in run.cells}
+        self._weights: dict[Key, Weight] = {}
+        self._shuffler = random.Random(run.request.seed)
+
+    def carry_out(self) -> Run:
+        """Survey, then time; the run is saved after every step of both, and at the end.
+
+        An interruption leaves the run saved as `interrupted` and goes on its way.
+        """
+        try:
+            self._survey()
+            stopped_by = self._time()
+        except KeyboardInterrupt:
+            self._keep(state="interrupted")
+            raise
+        return self._keep(state="done", stopped_by=stopped_by)
+
+    def _survey(self) -> None:
+        by_workload = workloads_of(self._plan)
+        self._progress.begin("surveying", len(self._plan.cells))
+        for cells in by_workload.values():
+            predictions = self._predict(cells)
+            missing = [cell for cell in cells if cell.key not in self._cells]
+            self._progress.advance(len(cells) - len(missing))
+            if missing:
+                self._measure_references(missing)
+            for cell in missing:
+                self._progress.advance(0, f"{cell.workload} × {cell.strategy}")
+                self._cells[cell.key] = self._survey_cell(cell, predictions.get(cell.key))
+                self._keep()
+                self._progress.advance(1)
+
+    def _predict(self, cells: list[CellPlan]) -> dict[Key, Any]:
+        """Predictions of one workload's cells, all from one worker: `meta` computes nothing."""
+        predictions: dict[Key, Any] = {}
+        worker = self._start_worker()
+        try:
+            for cell in cells:
+                try:
+                    prediction = worker.ask("predict", cell, timeout=self._timeout)
+                except CellError as error:
+                    if error.worker_lost:
+                        worker.end()
+                        worker = self._start_worker()
+                    continue
+                predictions[cell.key] = prediction
+                if prediction.peak_bytes is not None:
+                    self._weights[cell.key] = Weight(
+                        prediction.peak_bytes, prediction.resident_bytes
+                    )
+        finally:
+            worker.end()
+        return predictions
+
+    def _measure_references(self, cells: list[CellPlan]) -> None:
+        for in_eval in sorted({cell.strategy.endswith("+eval") for cell in cells}):
+            try:
+                self._alone("measure_reference", cells[0], self._scratch, in_eval=in_eval)
+            except CellError as error:
+                raise RefusedError(
+                    f"the workload {cells[0].workload} cannot be trained at all: {error}"
+                ) from error
+
+    def _survey_cell(self, plan: CellPlan, prediction: Any) -> Cell:
+        cell = new_cell(plan)
+        try:
+            fresh: Midway = self._alone("measure_drift", plan, self._scratch, midway=False)
+        except CellError as error:
+            return replace(cell, verdict="failed", why=str(error))
+        cell = replace(cell, verdict=fresh.verdict, why=fresh.why, drift=fresh.drift)
+        try:
+            midway = self._alone("measure_drift", plan, self._scratch, midway=True)
+        except CellError as error:
+            midway = Midway(verdict="failed", why=str(error), drift=None)
+        cell = replace(cell, midway=midway)
+        if fresh.drift is None:  # backward cannot run, so there is no step to measure
+            return cell
+        try:
+            findings = self._alone("measure_memory", plan, prediction)
+        except CellError as error:
+            return replace(cell, verdict="failed", why=str(error))
+        return replace(cell, memory=findings.memory, counters=findings.counters)
+
+    def _time(self) -> str:
+        """Let groups live until all are precise (`precision`) or time is spent (`budget`)."""
+        request = self._run.request
+        groups = [
+            Group(group)
+            for cells in workloads_of(self._plan).values()
+            for group in pack(
+                [cell for cell in cells if self._can_be_timed(cell)] or cells[:1],
+                self._weights,
+                self._plan.memory_bytes,
+            )
+            if self._can_be_timed(group[0])
+        ]
+        for group in groups:
+            self._settle(group)
+            group.lives = min(self._lives(cell) for cell in group.cells)
+        self._progress.begin("timing", request.budget)
+        self._progress.advance(self._run.timed_seconds)
+        while True:
+            waiting = [group for group in groups if not group.precise and len(group.cells) > 1]
+            if not waiting:
+                return "precision"
+            left = request.budget - self._run.timed_seconds
+            never_lived = [group for group in waiting if group.lives == 0]
+            if left <= 0 and not never_lived:
+                return "budget"
+            group = min(never_lived or waiting, key=lambda group: group.seconds)
+            share = request.budget / len(groups) / PLANNED_LIVES
+            if not never_lived and left < share / 2:
+                return "budget"
+            self._let_live(group, min(share, max(left, 0.0)))
+
+    def _let_live(self, group: Group, seconds: float) -> None:
+        begin = reported = self._now()
+
+        def on_round() -> None:
+            nonlocal reported
+            moment = self._now()
+            self._progress.advance(moment - reported, group.cells[0].workload)
+            reported = moment
+
+        life = 1 + max((self._lives_so_far(cell) for cell in group.cells), default=0)
+        readings = live(
+            group.cells,
+            self._start_worker,
+            seconds=seconds,
+            timeout=self._timeout,
+            shuffler=self._shuffler,
+            now=self._now,
+            on_round=on_round,
+        )
+        self._add(group, life, readings)
+        for index, why in readings.failures.items():
+            cell = group.cells[index]
+            self._cells[cell.key] = replace(self._cells[cell.key], verdict="failed", why=why)
+            self._progress.say(f"{cell.workload} × {cell.strategy} failed: {why}")
+        group.cells = [c for i, c in enumerate(group.cells) if i not in readings.failures]
+        if 0 in readings.failures:  # without `full` there is nothing to compare with
+            group.cells = []
+        group.lives += bool(readings.rounds)
+        spent = self._now() - begin
+        group.seconds += spent
+        self._settle(group)
+        self._run = replace(self._run, timed_seconds=self._run.timed_seconds + spent)
+        self._keep()
+        self._progress.advance(spent - (reported - begin))
+
+    def _add(self, group: Group, life: int, readings: LifeReadings) -> None:
+        for index, plan in enumerate(group.cells):
+            cell = self._cells[plan.key]
+            if index in readings.warm_ups:
+                cell = with_warm_up(cell, life, readings.warm_ups[index])
+            for number, turns in enumerate(readings.rounds):
+                if index in turns:
+                    cell = with_turn(cell, life, number, turns[index])
+            self._cells[plan.key] = cell
+
+    def _settle(self, group: Group) -> None:
+        """Bring the summaries of a group up to date, and say whether it is precise enough."""
+        if not group.cells:
+            return
+        full = self._cells[group.cells[0].key]
+        for plan in group.cells:
+            cell = self._cells[plan.key]
+            summary = summarize(
+                cell, full, self._run.request.precision, fills=plan.fills_each_batch
+            )
+            self._cells[plan.key] = replace(cell, summary=summary)
+        contenders = [self._cells[plan.key].summary for plan in group.cells[1:]]
+        group.precise = all(
+            summary is not None and summary.precise and summary.lives >= LEAST_LIVES
+            for summary in contenders
+        )
+
+    def _can_be_timed(self, plan: CellPlan) -> bool:
+        cell = self._cells[plan.key]
+        return cell.verdict != "failed" and cell.drift is not None
+
+    def _lives(self, plan: CellPlan) -> int:
+        return len(set(self._cells[plan.key].origin.life))
+
+    def _lives_so_far(self, plan: CellPlan) -> int:
+        return max(self._cells[plan.key].origin.life, default=0)
+
+    def _alone(self, name: str, *arguments: Any, **named: Any) -> Any:
+        """One request to a worker of its own."""
+        worker = self._start_worker()
+        try:
+            return worker.ask(name, *arguments, *named.values(), timeout=self._timeout)
+        finally:
+            worker.end()
+
+    def _keep(self, **changes: Any) -> Run:
+        cells = [self._cells[plan.key] for plan in self._plan.cells if plan.key in self._cells]
+        self._run = replace(self._run, cells=cells, **changes)
+        self._save(self._run)
+        return self._run
+
+    @property
+    def _timeout(self) -> float:
+        return self._run.request.cell_timeout
+
+
+def workloads_of(plan: Plan) -> dict[str, list[CellPlan]]:
+    """The cells of a plan by workload, in order."""
+    found: dict[str, list[CellPlan]] = {}
+    for cell in plan.cells:
+        found.setdefault(cell.workload, []).append(cell)
+    return found
+
+
+def new_cell(plan: CellPlan) -> Cell:
+    """The record of a cell of which nothing is known yet."""
+    return Cell(
+        workload=plan.workload,
+        strategy=plan.strategy,
+        topology=plan.topology,
+        device=plan.device,
+        dtype=plan.dtype,
+        batch=plan.batch,
+        threads=plan.threads,
+        optimizer=plan.optimizer,
+        verdict="failed",
+        why="not measured",
+        memory=Memory(),
+        counters=Counters(),
+    )
+
+
+def with_warm_up(cell: Cell, life: int, reading: WarmUpReading) -> Cell:
+    """The cell with the warm-up steps of one more life."""
+    before = cell.warmup or Warmup(Samples([], [], [], []), [], [])
+    return replace(
+        cell,
+        warmup=Warmup(
+            samples=joined(before.samples, reading.times),
+            life=before.life + [life] * len(reading.times.total),
+            first_on_batch=before.first_on_batch + reading.first_on_batch,
+        ),
+    )
+
+
+def with_turn(cell: Cell, life: int, round_: int, reading: TurnReading) -> Cell:
+    """The cell with the samples of one more turn."""
+    steps = len(reading.times.total)
+    host = cell.host_samples
+    if reading.host_times is not None:
+        host = joined(host or Samples([], [], [], []), reading.host_times)
+    origin = cell.origin
+    return replace(
+        cell,
+        samples=joined(cell.samples, reading.times),
+        host_samples=host,
+        origin=replace(
+            origin,
+            life=origin.life + [life] * steps,
+            round=origin.round + [round_] * steps,
+            position=origin.position + list(range(steps)),
+        ),
+        interference=[
+            *cell.interference,
+            Interference(
+                life=life,
+                round=round_,
+                wall_seconds=reading.wall_seconds,
+                cpu_seconds=reading.cpu_seconds,
+                involuntary_switches=reading.involuntary_switches,
+            ),
+        ],
+    )
+
+
+def joined(samples: Samples, times: StepTimes) -> Samples:
+    """The samples with the times of further steps."""
+    return Samples(
+        forward=samples.forward + times.forward,
+        backward=samples.backward + times.backward,
+        update=samples.update + times.update,
+        total=samples.total + times.total,
+    )

@@ -1,0 +1,211 @@
+"""A request becomes cells: names are looked up, defaults chosen, workloads rehearsed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+import strategies
+from bench import workloads
+from bench.cells import CellPlan, Plan
+from bench.measure.device import Device, choose
+from bench.measure.memory import read_memory
+from bench.measure.training import Recipe, Training
+from bench.run.machine import fingerprint, physical_cores
+from strategies.full import Full
+
+if TYPE_CHECKING:
+    from bench.records import Request
+    from bench.workloads import Workload
+
+
+class RequestError(ValueError):
+    """The request cannot be run as it stands; the message says what to change."""
+
+
+def plan(request: Request) -> Plan:
+    """All cells of a request: for each workload `full` first, then the strategies in order.
+
+    Raises:
+        RequestError, WorkloadError, StrategyError, DeviceError: what was asked for cannot be run.
+    """
+    device = choose(request.device)
+    threads = request.threads or physical_cores()
+    torch.set_num_threads(threads)
+    specs = request.workloads or workloads.DEFAULT
+    if not request.workloads and device.is_accelerator:
+        specs = (*specs, *workloads.ON_ACCELERATOR)
+    contestants = _contestants(request.strategies or tuple(strategies.names()))
+    cells: list[CellPlan] = []
+    for spec in dict.fromkeys(specs):
+        workload, topology = rehearse(spec, request, device)
+        batch = workloads.batch_size(workload.batches[0])
+        cells += [
+            CellPlan(
+                workload=workloads.label(spec),
+                workload_spec=spec,
+                strategy=name,
+                strategy_spec=strategy_spec,
+                topology=topology,
+                device=str(device),
+                dtype=request.dtype,
+                batch=batch,
+                batch_option=request.batch,
+                threads=threads,
+                optimizer=request.optimizer,
+                seed=request.seed,
+                steps=request.steps,
+                freeze=request.freeze,
+                weights=request.weights,
+                compile=request.compile,
+                channels_last=request.channels_last,
+                fills_each_batch=fills,
+            )
+            for name, strategy_spec, fills in contestants
+        ]
+    _refuse_twins(cells)
+    return Plan(machine=fingerprint(device), memory_bytes=device.memory_bytes(), cells=tuple(cells))
+
+
+def _contestants(specs: tuple[str, ...]) -> list[tuple[str, str, bool]]:
+    """Name, spec and `fills_each_batch` of each strategy; `full` is always there, and first."""
+    found = []
+    for spec in dict.fromkeys(("full", *specs)):
+        strategy = strategies.find(spec)
+        found.append((strategy.name, spec, strategy.fills_each_batch))
+    return found
+
+
+def _refuse_twins(cells: list[CellPlan]) -> None:
+    seen: dict[tuple[str, str], CellPlan] = {}
+    for cell in cells:
+        other = seen.setdefault(cell.key, cell)
+        if other is not cell:
+            raise RequestError(
+                f"two cells are called {cell.workload} × {cell.strategy} "
+                f"({other.workload_spec}, {other.strategy_spec} and {cell.workload_spec}, "
+                f"{cell.strategy_spec}); give one of them another name"
+            )
+
+
+def options(request: Request | CellPlan) -> workloads.Options:
+    """What a workload's factory is told."""
+    batch = request.batch_option if isinstance(request, CellPlan) else request.batch
+    return workloads.Options(
+        batch=batch, seed=request.seed, freeze=request.freeze, weights=request.weights
+    )
+
+
+def rehearse(spec: str, request: Request, device: Device) -> tuple[Workload, str]:
+    """Build a workload, see that it fits in memory and that its loss can be trained on.
+
+    Returns:
+        The workload and its topology.
+
+    Raises:
+        RequestError: it needs more memory than there is, or its loss is no finite scalar.
+    """
+    chosen = options(request)
+    _refuse_what_cannot_fit(spec, request, chosen, device)
+    workload = workloads.build(spec, chosen)
+    recipe = Recipe(
+        device=str(device),
+        dtype=request.dtype,
+        optimizer=request.optimizer,
+        seed=request.seed,
+        channels_last=request.channels_last,
+    )
+    training = Training(workload, Full(), recipe)
+    batch = workload.batches[0]
+    name = workloads.label(spec)
+    try:
+        with torch.no_grad():
+            loss = workload.loss(
+                training.model,
+                workloads.to_device(
+                    batch, device.torch_device, channels_last=request.channels_last
+                ),
+            )
+    except Exception as error:
+        raise RequestError(
+            f"the workload {name} cannot run its first batch: {describe(error)}; "
+            "see that the model takes the batch and that `loss` takes (model, batch)"
+        ) from error
+    if not isinstance(loss, torch.Tensor) or loss.ndim != 0:
+        shape = tuple(loss.shape) if isinstance(loss, torch.Tensor) else type(loss).__name__
+        raise RequestError(
+            f"the loss of {name} must be a scalar tensor, and is {shape}; reduce it, "
+            "for example by .mean()"
+        )
+    if not bool(loss.isfinite()):
+        raise RequestError(
+            f"the loss of {name} is {float(loss)} on its first batch; see that inputs are "
+            "finite and the model is initialised"
+        )
+    return workload, training.partition.topology
+
+
+def _refuse_what_cannot_fit(
+    spec: str, request: Request, chosen: workloads.Options, device: Device
+) -> None:
+    available = device.memory_bytes()
+    needed = predicted_peak(spec, request, chosen, device)
+    if needed is None or needed <= available:
+        return
+    workload = workloads.build(spec, chosen, meta=True)
+    batch = workloads.batch_size(workload.batches[0])
+    largest = _largest_that_fits(spec, request, chosen, device, batch, needed, available)
+    advice = f"the largest that fits is {largest}" if largest else "even 1 does not fit"
+    raise RequestError(
+        f"{workloads.label(spec)} with batch {batch} needs {_gib(needed)} (predicted), and "
+        f"{device} has {_gib(available)}; {advice}"
+    )
+
+
+def _largest_that_fits(
+    spec: str,
+    request: Request,
+    chosen: workloads.Options,
+    device: Device,
+    batch: int,
+    needed: int,
+    available: int,
+) -> int:
+    """By bisection over predictions, each of which costs a pass on `meta`."""
+    fits, too_large = 0, batch
+    while too_large - fits > 1:
+        middle = (fits + too_large) // 2
+        smaller = workloads.Options(middle, chosen.seed, chosen.freeze, chosen.weights)
+        try:
+            peak = predicted_peak(spec, request, smaller, device)
+        except workloads.WorkloadError:  # a factory that does not take a batch size
+            return 0
+        if peak is not None and peak <= available:
+            fits = middle
+        else:
+            too_large = middle
+    return fits
+
+
+def predicted_peak(
+    spec: str, request: Request, chosen: workloads.Options, device: Device
+) -> int | None:
+    """`peak_bytes` of `full`, found on `meta`; `None` for a model that does not run there."""
+    workload = workloads.build(spec, chosen, meta=True)
+    foreach = True if device.is_accelerator else None
+    recipe = Recipe(device="meta", optimizer=request.optimizer, foreach=foreach)
+    try:
+        return read_memory(Training(workload, Full(), recipe)).memory.peak_bytes
+    except Exception:  # models may ask for values, and then prediction is not to be had
+        return None
+
+
+def describe(error: BaseException) -> str:
+    """Type and first line of an exception."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+def _gib(count: int) -> str:
+    return f"{count / 2**30:.1f} GiB"

@@ -1,0 +1,163 @@
+"""The conductor's end of a worker: start one, ask it, notice when it dies or hangs, end it.
+
+Nothing here imports torch: that happens once, in the fork server, and every worker begins with it
+there.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from dataclasses import dataclass
+from multiprocessing.connection import wait
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bench.measure.clock import StepTimes
+
+
+@dataclass(frozen=True)
+class Done:
+    """An answer."""
+
+    value: Any
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The request cannot be run; the sentence says what to change."""
+
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The cell raised."""
+
+    why: str
+
+
+@dataclass(frozen=True)
+class TurnReading:
+    """The steps of one turn, and the share of the machine that it got."""
+
+    times: StepTimes
+    host_times: StepTimes | None
+    wall_seconds: float
+    cpu_seconds: float
+    involuntary_switches: int | None
+
+
+@dataclass(frozen=True)
+class WarmUpReading:
+    """The steps of a warm-up, and which of them met their batch for the first time."""
+
+    times: StepTimes
+    first_on_batch: list[bool]
+
+
+class RefusedError(Exception):
+    """The request cannot be run at all."""
+
+
+class CellError(Exception):
+    """The cell that was asked for cannot go on. The worker can, unless `worker_lost`."""
+
+    worker_lost = False
+
+
+class WorkerLostError(CellError):
+    """The worker died, or was ended because it did not answer in time."""
+
+    worker_lost = True
+
+
+class WorkerHandle(Protocol):
+    """A worker, as the conductor sees it."""
+
+    def ask(self, name: str, *arguments: Any, timeout: float | None = None) -> Any:
+        """The answer to a request.
+
+        Raises:
+            RefusedError: the request cannot be run at all.
+            CellError: the cell raised; the worker lives.
+            WorkerLostError: the worker died, or gave no answer within `timeout` seconds.
+        """
+
+    def end(self) -> None:
+        """End the worker at once; asking twice does no harm."""
+
+
+class ForkedWorker:
+    """A worker process from the fork server.
+
+    Args:
+        context: made by `fork_server`.
+    """
+
+    def __init__(self, context: multiprocessing.context.ForkServerContext) -> None:
+        self._connection, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def ask(self, name: str, *arguments: Any, timeout: float | None = None) -> Any:
+        """See `WorkerHandle.ask`."""
+        try:
+            self._connection.send((name, arguments))
+            wait([self._connection, self._process.sentinel], timeout)
+            if self._connection.poll():
+                return _value_of(self._connection.recv())
+        except (EOFError, ConnectionError):
+            pass
+        if self._process.is_alive() and not self._ended_within(1.0):
+            self.end()
+            raise WorkerLostError(f"no answer within {timeout:.0f} s (--cell-timeout)")
+        raise WorkerLostError(_cause_of_death(self._process.exitcode))
+
+    def end(self) -> None:
+        """Kill the process and close the pipe."""
+        self._process.kill()
+        self._process.join()
+        self._connection.close()
+
+    def _ended_within(self, seconds: float) -> bool:
+        # Between the end of its pipe and its own end a dying process still counts as alive.
+        return bool(self._connection.closed or wait([self._process.sentinel], seconds))
+
+
+def fork_server(preload: Sequence[str]) -> multiprocessing.context.ForkServerContext:
+    """A server that has imported `preload` once and forks workers from there.
+
+    Importing must not start threads or touch a GPU; torch and torchvision don't.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["bench.run.worker", *preload])
+    return context
+
+
+def _serve(connection: Any) -> None:
+    from bench.run.worker import serve  # noqa: PLC0415  torch, on the worker's side alone
+
+    serve(connection)
+
+
+def _value_of(answer: Done | Refused | Failed) -> Any:
+    if isinstance(answer, Refused):
+        raise RefusedError(answer.sentence)
+    if isinstance(answer, Failed):
+        raise CellError(answer.why)
+    return answer.value
+
+
+def _cause_of_death(exitcode: int | None) -> str:
+    if exitcode is None or exitcode >= 0:
+        return f"the worker ended by itself with exit code {exitcode}"
+    try:
+        name = signal.Signals(-exitcode).name
+    except ValueError:
+        name = f"signal {-exitcode}"
+    hint = "; mostly the kernel, out of memory" if name == "SIGKILL" else ""
+    return f"the worker was killed by {name}{hint}"

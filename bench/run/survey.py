@@ -1,0 +1,184 @@
+"""Everything about a cell but its time: memory, counters, drift, verdict.
+
+Each function is one request to a worker that does nothing else, so that peaks and random state
+are the cell's own.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+from collections import Counter
+from pathlib import Path
+
+import msgspec
+import torch
+
+import strategies
+from bench import workloads
+from bench.cells import CellPlan
+from bench.measure.counters import read_counters
+from bench.measure.device import choose
+from bench.measure.drift import NothingReachesTheLossError, Observation, Reference, observe
+from bench.measure.memory import MemoryReading, differing_allocations, read_memory
+from bench.measure.training import Recipe, Training
+from bench.measure.verdict import NOTHING_REACHES_THE_LOSS, judge
+from bench.records import Counters, Memory, Midway, Record
+from bench.run.plan import describe, options
+from strategies.full import Full
+
+WARM_STEPS = 3
+"""Steps of ordinary training before a freeze in the middle."""
+
+EVAL = "+eval"
+
+
+class Prediction(Record):
+    """What `meta` tells of a cell: for the record, and for packing cells into memory."""
+
+    peak_bytes: int | None = None
+    resident_bytes: int | None = None
+    counters: Counters | None = None
+    allocated_by: dict[str, int] = {}
+    why_absent: str | None = None
+
+
+class Findings(Record):
+    """Memory and counters of a cell."""
+
+    memory: Memory
+    counters: Counters
+
+
+def recipe(cell: CellPlan, *, device: str | None = None, compiled: bool = True) -> Recipe:
+    """How a cell is trained."""
+    return Recipe(
+        device=device or cell.device,
+        dtype=cell.dtype,
+        optimizer=cell.optimizer,
+        seed=cell.seed,
+        compile=cell.compile and compiled,
+        channels_last=cell.channels_last,
+    )
+
+
+def start(cell: CellPlan, *, compiled: bool = True) -> Training:
+    """A cell ready to take its first step."""
+    torch.set_num_threads(cell.threads)
+    torch.manual_seed(cell.seed)
+    workload = workloads.build(cell.workload_spec, options(cell))
+    return Training(workload, strategies.find(cell.strategy_spec), recipe(cell, compiled=compiled))
+
+
+def predict(cell: CellPlan) -> Prediction:
+    """Peak and counters of a cell on the `meta` device: nothing is allocated or computed."""
+    workload = workloads.build(cell.workload_spec, options(cell), meta=True)
+    on_meta = msgspec.structs.replace(cell, dtype="float32", compile=False)
+    foreach = True if torch.device(cell.device).type != "cpu" else None
+    how = Recipe(**{**vars(recipe(on_meta, device="meta")), "foreach": foreach})
+    try:
+        training = Training(workload, strategies.find(cell.strategy_spec), how)
+        reading = read_memory(training)
+        counters = read_counters(training)
+    except Exception as error:  # any model code may fail on tensors without values
+        return Prediction(why_absent=describe(error))
+    return Prediction(
+        peak_bytes=reading.memory.peak_bytes,
+        resident_bytes=reading.memory.resident_bytes,
+        counters=counters,
+        allocated_by=dict(reading.allocated_by),
+    )
+
+
+def measure_memory(cell: CellPlan, prediction: Prediction) -> Findings:
+    """Bytes of a cell on its device, beside their prediction, and its counters.
+
+    Under autocast, or where the model does not run on `meta`, counters are taken on the device
+    and there is no prediction to record.
+    """
+    device = choose(cell.device)
+    device.reset_peaks()
+    training = start(cell, compiled=False)
+    reading = read_memory(training)
+    device.synchronize()
+    peaks = device.peaks()
+    memory = msgspec.structs.replace(
+        reading.memory,
+        rss_peak_bytes=_resident_peak(),
+        allocated_peak_bytes=peaks.allocated if peaks else None,
+        reserved_peak_bytes=peaks.reserved if peaks else None,
+    )
+    notes = list(memory.notes)
+    if cell.compile:
+        notes.append("bytes and counts are of the model before compilation")
+    counters = prediction.counters
+    if cell.dtype != "float32":
+        notes.append("predicted_peak_bytes: autocast has no effect on meta, so nothing is said")
+        counters = None
+    elif prediction.peak_bytes is None:
+        notes.append(f"predicted_peak_bytes: does not run on meta ({prediction.why_absent})")
+    else:
+        memory = msgspec.structs.replace(memory, predicted_peak_bytes=prediction.peak_bytes)
+        if prediction.peak_bytes != memory.peak_bytes:
+            notes.append("predicted_peak_bytes: " + _difference(reading, prediction))
+    if counters is None:
+        counters = read_counters(training)
+    return Findings(msgspec.structs.replace(memory, notes=notes), counters)
+
+
+def measure_reference(cell: CellPlan, folder: str, in_eval: bool) -> None:
+    """Keep the reference updates of a workload, for both moments of the freeze, in `folder`.
+
+    That is full gradients with an optimizer on the trainable part alone: `optimizer_subset`.
+    """
+    spec = "optimizer_subset" + (EVAL if in_eval else "")
+    chosen = msgspec.structs.replace(cell, strategy_spec=spec)
+    for midway in (False, True):
+        path = reference_path(folder, cell.workload, in_eval=in_eval, midway=midway)
+        _observe(chosen, midway=midway).reference.save(path)
+
+
+def measure_drift(cell: CellPlan, folder: str, midway: bool) -> Midway:
+    """The verdict on a freeze before the first step, or in the middle of training."""
+    in_eval = cell.strategy_spec.endswith(EVAL)
+    reference = Reference.load(
+        reference_path(folder, cell.workload, in_eval=in_eval, midway=midway)
+    )
+    try:
+        observation = _observe(cell, midway=midway)
+    except NothingReachesTheLossError:
+        return Midway(verdict="severed", why=NOTHING_REACHES_THE_LOSS, drift=None)
+    is_reference = cell.strategy.removesuffix(EVAL) == "full"
+    drift = observation.drift(None if is_reference else reference)
+    verdict, why = judge(drift, cell.dtype, is_reference=is_reference)
+    return Midway(verdict=verdict, why=why, drift=drift)
+
+
+def reference_path(folder: str, workload: str, *, in_eval: bool, midway: bool) -> Path:
+    """Where the reference of a workload is kept while a run lasts."""
+    moment = "midway" if midway else "fresh"
+    mode = "eval" if in_eval else "train"
+    return Path(folder) / f"{workload.encode().hex()[-80:]}-{mode}-{moment}.pt"
+
+
+def _observe(cell: CellPlan, *, midway: bool) -> Observation:
+    if not midway:
+        return observe(start(cell), cell.steps)
+    torch.set_num_threads(cell.threads)
+    torch.manual_seed(cell.seed)
+    workload = workloads.build(cell.workload_spec, options(cell))
+    before = Training(workload, Full(), recipe(cell))
+    for number in range(WARM_STEPS):
+        # The last step leaves its gradients in place, as a loop does that clears them first.
+        before.step(lambda *_: None, zero=number < WARM_STEPS - 1)
+    strategy = strategies.find(cell.strategy_spec)
+    return observe(Training(workload, strategy, recipe(cell), before=before), cell.steps)
+
+
+def _difference(reading: MemoryReading, prediction: Prediction) -> str:
+    return differing_allocations(reading.allocated_by, Counter(prediction.allocated_by))
+
+
+def _resident_peak() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

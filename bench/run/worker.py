@@ -1,0 +1,162 @@
+"""The worker: a process that holds ready cells and moves only when it is given a turn.
+
+It answers one request at a time over its pipe and ends when the pipe does. Everything that may
+raise for a cell's sake is answered as a failure of that cell; a request that cannot be run at all
+is refused with the sentence that says why.
+"""
+
+from __future__ import annotations
+
+import gc
+import signal
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import psutil
+import torch
+
+import strategies
+from bench import workloads
+from bench.measure.clock import StepTimes, TurnTimes
+from bench.measure.device import DeviceError, choose
+from bench.run import survey
+from bench.run.plan import RequestError, describe, plan
+from bench.run.process import Done, Failed, Refused, TurnReading, WarmUpReading
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+    from bench.cells import CellPlan
+    from bench.measure.clock import Clock
+    from bench.measure.training import Training
+
+LEAST_WARM_UP = 5
+MOST_WARM_UP = 20
+WINDOW = 3
+AGREEMENT = 0.10
+SLOW_STEP_SECONDS = 0.5
+LEAST_SLOW_WARM_UP = 2
+
+
+class Worker:
+    """What a worker can be asked for; each public method is one request."""
+
+    def __init__(self) -> None:
+        self._ready: dict[int, tuple[Training, Clock]] = {}
+
+    plan = staticmethod(plan)
+    predict = staticmethod(survey.predict)
+    measure_memory = staticmethod(survey.measure_memory)
+    measure_reference = staticmethod(survey.measure_reference)
+    measure_drift = staticmethod(survey.measure_drift)
+
+    def ready(self, index: int, cell: CellPlan) -> None:
+        """Build a cell and hold it."""
+        self._ready[index] = survey.start(cell), choose(cell.device).clock()
+
+    def warm_up(self, index: int) -> WarmUpReading:
+        """Train a ready cell until two windows of steps agree, or long enough."""
+        training, clock = self._ready[index]
+        times = TurnTimes(StepTimes())
+        while not warm(times.device.total, training):
+            training.step(clock.mark)
+            times.device.extend(clock.read().device)
+        first = [step < len(training.batches) for step in range(len(times.device.total))]
+        gc.collect()
+        gc.freeze()  # what is there by now stays; collections between turns need not look at it
+        return WarmUpReading(times.device, first)
+
+    def turn(self, index: int, steps: int) -> TurnReading:
+        """Let a ready cell take a few consecutive steps."""
+        return take_turn(*self._ready[index], steps)
+
+
+def warm(totals: list[float], training: Training) -> bool:
+    """Whether the steps so far are enough to warm up.
+
+    At least 5, every batch seen where the strategy fills it, and the means of the last two
+    windows within 10%; at most 20. Steps of half a second and more warm up in 2.
+    """
+    taken = len(totals)
+    fill = len(training.batches) if training.strategy.fills_each_batch else 0
+    if taken >= max(LEAST_SLOW_WARM_UP, fill) and min(totals) > SLOW_STEP_SECONDS:
+        return True
+    if taken < max(LEAST_WARM_UP, 2 * WINDOW, fill + 1):
+        return False
+    last, before = sum(totals[-WINDOW:]), sum(totals[-2 * WINDOW : -WINDOW])
+    return taken >= MOST_WARM_UP or abs(last - before) <= AGREEMENT * before
+
+
+def take_turn(training: Training, clock: Clock, steps: int) -> TurnReading:
+    """A few steps with the garbage collector off, and what the machine did meanwhile."""
+    process = psutil.Process()
+    gc.disable()
+    switches, cpu, wall = _involuntary(process), time.process_time(), time.perf_counter()
+    try:
+        for _ in range(steps):
+            training.step(clock.mark)
+        times = clock.read()
+    finally:
+        gc.enable()
+    reading = TurnReading(
+        times.device,
+        times.host,
+        wall_seconds=time.perf_counter() - wall,
+        cpu_seconds=time.process_time() - cpu,
+        involuntary_switches=_since(switches, _involuntary(process)),
+    )
+    gc.collect()
+    return reading
+
+
+def serve(connection: Connection) -> None:
+    """Answer requests `(name, arguments)` until the pipe ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the conductor decides about Ctrl-C
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _end_with_parent()
+    worker = Worker()
+    while True:
+        try:
+            name, arguments = connection.recv()
+        except (EOFError, OSError):
+            return
+        try:
+            answer: Done | Refused | Failed = Done(getattr(worker, name)(*arguments))
+        except (
+            RequestError,
+            DeviceError,
+            workloads.WorkloadError,
+            strategies.StrategyError,
+        ) as error:
+            answer = Refused(str(error))
+        except torch.OutOfMemoryError as error:
+            answer = Failed(f"out of memory: {describe(error)}")
+        except Exception as error:  # whatever a model or strategy does is the cell's failure
+            answer = Failed(describe(error))
+        try:
+            connection.send(answer)
+        except (BrokenPipeError, OSError):
+            return
+
+
+def _end_with_parent() -> None:
+    # A worker in an endless loop cannot notice that its pipe has ended.
+    if sys.platform == "linux":
+        import ctypes  # noqa: PLC0415
+
+        set_parent_death_signal = 1
+        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
+
+
+def _involuntary(process: psutil.Process) -> int | None:
+    try:
+        return int(process.num_ctx_switches().involuntary)
+    except (NotImplementedError, psutil.Error):
+        return None
+
+
+def _since(before: int | None, after: int | None) -> int | None:
+    return None if before is None or after is None else after - before
+
+

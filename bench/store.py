@@ -1,0 +1,125 @@
+"""The only reader and writer of a results folder: `results/<machine>/<run>/`."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import secrets
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from bench.records import SCHEMA, Run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+RUN_FILE = "run.json"
+
+
+class StoreError(Exception):
+    """A results folder or a run cannot be read or written; the message says which and why."""
+
+
+class RunFolder:
+    """The folder of one run. Every file in it is written whole or not at all."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def save(self, run: Run) -> None:
+        """Write `run.json`.
+
+        Raises:
+            StoreError: the disk refuses; what was saved before is still there.
+        """
+        self.write(RUN_FILE, msgspec.json.encode(run))
+
+    def write_all(self, files: Iterable[tuple[str, bytes]]) -> None:
+        """Write reports, by name."""
+        for name, content in files:
+            self.write(name, content)
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write one file: to a temporary name, flushed to the disk, then renamed."""
+        temporary: str | None = None
+        try:
+            handle, temporary = tempfile.mkstemp(dir=self.path, prefix=f".{name}.")
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, self.path / name)
+        except OSError as error:
+            if temporary is not None:
+                Path(temporary).unlink(missing_ok=True)
+            raise StoreError(f"cannot write {self.path / name}: {_reason(error)}") from error
+
+
+def create(results: Path, machine: str, now: datetime | None = None) -> tuple[RunFolder, str]:
+    """A new folder for a run on `machine`, and the run's id; never one that is taken.
+
+    Raises:
+        StoreError: the results folder cannot be written.
+    """
+    stamp = (now or datetime.now(UTC)).strftime("%Y%m%d-%H%M%S")
+    while True:
+        run_id = f"{stamp}-{secrets.token_hex(2)}"
+        path = results / slug(machine) / run_id
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError as error:
+            if path.is_dir():
+                continue
+            raise StoreError(f"cannot write to {results}: {_reason(error)}") from error
+        except OSError as error:
+            raise StoreError(
+                f"cannot write to {results}: {_reason(error)}; choose another with --results"
+            ) from error
+        return RunFolder(path), run_id
+
+
+def load(path: Path) -> tuple[RunFolder, Run]:
+    """The run in a folder, or in a `run.json`.
+
+    Raises:
+        StoreError: it is not there, truncated, of another schema, or holds a wrong value; the
+            message says where.
+    """
+    file = path / RUN_FILE if path.is_dir() else path
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise StoreError(f"cannot read {file}: {_reason(error)}") from error
+    try:
+        version = msgspec.json.decode(content, type=_Versioned).schema
+        if version > SCHEMA:
+            raise StoreError(
+                f"{file} has schema {version}, and this freezebench reads up to {SCHEMA}; "
+                "read it with the version that wrote it, or a later one"
+            )
+        return RunFolder(file.parent), msgspec.json.decode(content, type=Run)
+    except msgspec.ValidationError as error:
+        raise StoreError(f"{file} is not a valid run: {error}") from error
+    except msgspec.DecodeError as error:
+        raise StoreError(f"{file} is truncated or no JSON: {error}") from error
+
+
+def slug(name: str) -> str:
+    """A name as a folder is called: lower case, digits and dashes."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:60] or "machine"
+
+
+class _Versioned(msgspec.Struct):
+    schema: int
+
+
+def _reason(error: OSError) -> str:
+    if error.errno == errno.ENOSPC:
+        return "no space is left on the disk; free some, then go on with --resume"
+    return (error.strerror or str(error)).lower()
