@@ -5,7 +5,7 @@ from __future__ import annotations
 from bench.records import Dtype, Machine, Optimizer, Record
 
 
-class CellPlan(Record):
+class CellPlan(Record, frozen=True):
     """What to train and how.
 
     `workload` and `strategy` are the names that results show; `workload_spec` and `strategy_spec`
@@ -38,7 +38,7 @@ class CellPlan(Record):
         return self.workload, self.strategy
 
 
-class Plan(Record):
+class Plan(Record, frozen=True):
     """All cells of a request, and the machine that they run on."""
 
     machine: Machine

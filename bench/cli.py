@@ -44,7 +44,9 @@ def main() -> None:
               help="cpu, cuda, cuda:N, another accelerator of torch, or auto.")  # fmt: skip
 @click.option("--dtype", type=NearChoice(get_args(Dtype)), default="float32", show_default=True,
               help="Below float32 by autocast; float16 with a loss scale.")  # fmt: skip
-@click.option("--optimizer", type=NearChoice(get_args(Optimizer)), default="adam", show_default=True)
+@click.option(
+    "--optimizer", type=NearChoice(get_args(Optimizer)), default="adam", show_default=True
+)
 @click.option("--batch", type=click.IntRange(min=1), help="Samples a step; the workload's own if not given.")  # fmt: skip
 @click.option("--threads", type=click.IntRange(min=1), help="Threads of torch; the physical cores if not given.")  # fmt: skip
 @click.option("--freeze", multiple=True, metavar="PATTERN",
@@ -69,6 +71,7 @@ def main() -> None:
 @click.pass_context
 def run(
     context: click.Context,
+    /,
     results: Path,
     resume: Path | None,
     compile_model: bool,

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 
 class NearChoice(click.Choice[str]):
@@ -16,14 +13,16 @@ class NearChoice(click.Choice[str]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The value, if it is one of the choices."""
-        if value in self.choices:
-            return value
-        from strategies.suggest import suggest  # noqa: PLC0415  imports torch: only for a mistake
+        if value not in self.choices:
+            from strategies.suggest import suggest  # noqa: PLC0415  brings torch along
 
-        self.fail(f"there is no {value!r}; {suggest(str(value), _texts(self.choices))}", param, ctx)
+            known = [str(choice) for choice in self.choices]
+            self.fail(f"there is no {value!r}; {suggest(str(value), known)}", param, ctx)
+        return str(value)
+        return None
 
 
-class Precision(click.ParamType):
+class Precision(click.ParamType[float]):
     """A relative width such as `5%` or `0.05`; greater than 0 and less than 1."""
 
     name = "percent"
@@ -47,7 +46,7 @@ class Precision(click.ParamType):
         return width
 
 
-class Seconds(click.ParamType):
+class Seconds(click.ParamType[float]):
     """A positive, finite number of seconds."""
 
     name = "seconds"
@@ -63,7 +62,3 @@ class Seconds(click.ParamType):
         if not math.isfinite(seconds) or seconds <= 0:
             self.fail(f"{value} s is no time to measure in; write more than 0", param, ctx)
         return seconds
-
-
-def _texts(choices: Sequence[Any]) -> list[str]:
-    return [str(choice) for choice in choices]

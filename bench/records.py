@@ -28,7 +28,7 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     """Base of all records: immutable; a field at its default (`None`, empty) is left out."""
 
 
-class Request(Record, omit_defaults=False):
+class Request(Record, frozen=True, omit_defaults=False):
     """What was asked for. `precision` is relative, `budget` and `cell_timeout` are seconds.
 
     No workloads or strategies mean the default ones; `batch` and `threads` are absent where the
@@ -53,7 +53,7 @@ class Request(Record, omit_defaults=False):
     channels_last: bool
 
 
-class Machine(Record):
+class Machine(Record, frozen=True):
     """The fingerprint that says which results may be compared."""
 
     name: str
@@ -72,7 +72,7 @@ class Machine(Record):
     driver: str | None = None
 
 
-class Samples(Record, omit_defaults=False):
+class Samples(Record, frozen=True, omit_defaults=False):
     """Seconds of each phase, one entry a step; the lists are parallel."""
 
     forward: list[float]
@@ -81,7 +81,7 @@ class Samples(Record, omit_defaults=False):
     total: list[float]
 
 
-class Origin(Record, omit_defaults=False):
+class Origin(Record, frozen=True, omit_defaults=False):
     """Where each sample comes from, parallel to the lists of `Samples`.
 
     `position` is the place within its turn: 0 is the first step after other cells had theirs.
@@ -92,7 +92,7 @@ class Origin(Record, omit_defaults=False):
     position: list[int]
 
 
-class Warmup(Record, omit_defaults=False):
+class Warmup(Record, frozen=True, omit_defaults=False):
     """The steps before the first round of each life: recorded, and not used in the ratios.
 
     `first_on_batch` marks the steps that met their batch for the first time in that life.
@@ -103,7 +103,7 @@ class Warmup(Record, omit_defaults=False):
     first_on_batch: list[bool]
 
 
-class Interval(Record, omit_defaults=False):
+class Interval(Record, frozen=True, omit_defaults=False):
     """A figure with its confidence interval; no bounds where one life alone was measured."""
 
     value: float
@@ -111,14 +111,14 @@ class Interval(Record, omit_defaults=False):
     high: float | None
 
 
-class Phase(Record):
+class Phase(Record, frozen=True):
     """One phase of a cell: seconds a step, and the ratio to `full` of the same rounds."""
 
     seconds: Interval
     ratio: Interval | None = None
 
 
-class Summary(Record):
+class Summary(Record, frozen=True):
     """What follows from the samples of a cell.
 
     `ideal` is the time ratio to `full` that the FLOPs alone would allow, for `backward` and
@@ -137,14 +137,14 @@ class Summary(Record):
     launch_bound: bool | None = None
 
 
-class Split(Record, omit_defaults=False):
+class Split(Record, frozen=True, omit_defaults=False):
     """Bytes of the frozen and of the trainable part."""
 
     frozen: int
     trainable: int
 
 
-class Memory(Record):
+class Memory(Record, frozen=True):
     """Bytes. Each number has one meaning and never stands in for another.
 
     Attributes:
@@ -180,7 +180,7 @@ class Memory(Record):
     notes: list[str] = []
 
 
-class Counters(Record):
+class Counters(Record, frozen=True):
     """Counts of one step in steady state: no noise, equal on every machine with the same torch.
 
     FLOPs are of the operators that torch has a formula for (products and convolutions, attention);
@@ -195,7 +195,7 @@ class Counters(Record):
     notes: list[str] = []
 
 
-class Moved(Record, omit_defaults=False):
+class Moved(Record, frozen=True, omit_defaults=False):
     """A tensor that differs from its value at the freeze. NaN counts as moved by infinity.
 
     `max_abs` is the largest absolute difference, `l2` the Euclidean norm of the difference, and
@@ -209,7 +209,7 @@ class Moved(Record, omit_defaults=False):
     relative: float | None
 
 
-class Drift(Record):
+class Drift(Record, frozen=True):
     """What `steps` training steps did to the frozen and to the trainable part.
 
     `frozen_tensors` were compared bitwise; `moved` lists those that differ. `without_gradient`
@@ -224,7 +224,7 @@ class Drift(Record):
     update_error: float | None = None
 
 
-class Midway(Record, omit_defaults=False):
+class Midway(Record, frozen=True, omit_defaults=False):
     """The verdict for a freeze in the middle of training, with gradients and history in place."""
 
     verdict: Verdict
@@ -232,7 +232,7 @@ class Midway(Record, omit_defaults=False):
     drift: Drift | None
 
 
-class Cell(Record):
+class Cell(Record, frozen=True):
     """One workload trained with one strategy, and what was found."""
 
     workload: str
@@ -257,9 +257,11 @@ class Cell(Record):
     interference: list[Interference] = []
 
 
-class Interference(Record, omit_defaults=False):
-    """One turn's share of the machine: `cpu_seconds` of the process within `wall_seconds`, and
-    how often the kernel took the processor away (`None` where the system doesn't say).
+class Interference(Record, frozen=True, omit_defaults=False):
+    """One turn's share of the machine.
+
+    `cpu_seconds` of the process within `wall_seconds`, and how often the kernel took the processor
+    away (`None` where the system doesn't say).
     """
 
     life: int
@@ -269,7 +271,7 @@ class Interference(Record, omit_defaults=False):
     involuntary_switches: int | None
 
 
-class Run(Record, omit_defaults=False):
+class Run(Record, frozen=True, omit_defaults=False):
     """All cells of one invocation on one machine.
 
     `state` is `running` while work is left (a run that was killed stays so), `interrupted` after
@@ -288,9 +290,10 @@ class Run(Record, omit_defaults=False):
     cells: list[Cell]
 
 
-class Project(Record, omit_defaults=False):
-    """The code that measured: version, git commit (where it ran from a checkout), and whether
-    files differed from that commit.
+class Project(Record, frozen=True, omit_defaults=False):
+    """The code that measured.
+
+    Its version, its git commit where it ran from a checkout, and whether files differed from that.
     """
 
     version: str

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from itertools import groupby
+from typing import TYPE_CHECKING, Literal
+
+from torch import nn
 
 from strategies.suggest import suggest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from torch import Tensor, nn
+    from torch import Tensor
+
+Topology = Literal["front", "middle", "back", "mixed"]
 
 
 class PartitionError(ValueError):
@@ -29,14 +34,19 @@ class Partition:
         frozen: names of frozen parameters. All names of a tied parameter are listed.
         trainable: names of the remaining parameters.
         frozen_modules: the maximal modules of which every parameter is frozen, in the order of
-            `model.named_modules()`; also modules without parameters that a pattern names.
-        frozen_buffers: names of the buffers inside `frozen_modules`.
+            `model.named_modules()`; also modules without parameters that a pattern names. A module
+            without a `forward` (a `ModuleList`) is never run, so its children stand for it.
+        frozen_buffers: names of the buffers inside wholly frozen modules.
+        topology: where the frozen parameters stand among all, in the order of definition (not of
+            execution, which cannot be read off a module): before every trainable one (`front`),
+            after (`back`), in one piece between trainable ones (`middle`), otherwise `mixed`.
     """
 
     frozen: tuple[str, ...]
     trainable: tuple[str, ...]
     frozen_modules: tuple[str, ...]
     frozen_buffers: tuple[str, ...]
+    topology: Topology
 
     @classmethod
     def of(cls, model: nn.Module, patterns: Sequence[str]) -> Partition:
@@ -68,15 +78,17 @@ class Partition:
             )
         modules = _maximal_frozen_modules(model, frozen, patterns)
         inside = tuple(f"{name}." for name in modules)
+        running = [running for name in modules for running in _running(model, name)]
         return cls(
             frozen=tuple(name for name in named if name in frozen),
             trainable=tuple(name for name in named if name not in frozen),
-            frozen_modules=modules,
+            frozen_modules=tuple(running),
             frozen_buffers=tuple(
                 name
                 for name, _ in model.named_buffers(remove_duplicate=False)
                 if name.startswith(inside)
             ),
+            topology=_topology([name in frozen for name in named]),
         )
 
     def modules_of(self, model: nn.Module) -> list[nn.Module]:
@@ -105,7 +117,7 @@ def distinct(tensors: Iterable[Tensor]) -> list[Tensor]:
 
 
 def _covered(model: nn.Module, named: dict[str, nn.Parameter], patterns: list[str]) -> set[str]:
-    modules = [name for name, _ in model.named_modules() if name]
+    modules = [name for name, _ in model.named_modules(remove_duplicate=False) if name]
     covered: set[str] = set()
     for pattern in patterns:
         roots = [name for name in modules if fnmatchcase(name, pattern)]
@@ -123,7 +135,8 @@ def _covered(model: nn.Module, named: dict[str, nn.Parameter], patterns: list[st
 def _maximal_frozen_modules(
     model: nn.Module, frozen: set[str], patterns: Sequence[str]
 ) -> tuple[str, ...]:
-    named_by_pattern = [p for p in patterns if not p.startswith("!")]
+    taken = [pattern for pattern in patterns if not pattern.startswith("!")]
+    left = [pattern[1:] for pattern in patterns if pattern.startswith("!")]
     found: list[str] = []
     for name, module in model.named_modules():
         if not name or name.startswith(tuple(f"{outer}." for outer in found)):
@@ -132,10 +145,34 @@ def _maximal_frozen_modules(
         if parameters:
             still = all(parameter in frozen for parameter in parameters)
         else:
-            still = any(fnmatchcase(name, pattern) for pattern in named_by_pattern)
+            still = _matches(name, taken) and not _matches(name, left)
         if still:
             found.append(name)
     return tuple(found)
+
+
+def _running(model: nn.Module, name: str) -> list[str]:
+    """The module of this name, or in its place its children if it has no `forward` to run."""
+    module = model.get_submodule(name)
+    if getattr(module.forward, "__func__", None) is not nn.Module.forward:
+        return [name]
+    children = [f"{name}.{child}" for child, _ in module.named_children()]
+    return [running for child in children for running in _running(model, child)]
+
+
+def _topology(frozen: list[bool]) -> Topology:
+    """Where the frozen ones stand; runs of equal flags are what counts."""
+    runs = [flag for flag, _ in groupby(frozen)]
+    shapes: dict[tuple[bool, ...], Topology] = {
+        (True, False): "front",
+        (False, True, False): "middle",
+        (False, True): "back",
+    }
+    return shapes.get(tuple(runs), "mixed")
+
+
+def _matches(name: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def _quoted(patterns: Sequence[str]) -> str:

@@ -8,9 +8,11 @@ them and their sum is `total`.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MARKS_PER_STEP = 4
 
@@ -34,8 +36,10 @@ class StepTimes:
 
 @dataclass
 class TurnTimes:
-    """What a clock read of one turn: the time of the device that did the work, and (where that is
-    an accelerator) the host's, which enqueued it.
+    """What a clock read of one turn.
+
+    `device` is the time of whatever did the work; `host`, where that is an accelerator, the time
+    that the host took to enqueue it.
     """
 
     device: StepTimes

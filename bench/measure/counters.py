@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bench.measure.training import Training
 
 
-class OperatorCounts(TorchDispatchMode):
+class OperatorCounts(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts dispatched operators and their FLOPs by phase.
 
     The formulas are torch's own (`torch.utils.flop_counter`): two FLOPs a multiply-add, for
@@ -28,7 +28,7 @@ class OperatorCounts(TorchDispatchMode):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.phase: PhaseName = "forward"
         self.operators: Counter[PhaseName] = Counter()
         self.flops: Counter[PhaseName] = Counter()
@@ -62,11 +62,23 @@ class OperatorCounts(TorchDispatchMode):
 
 # Tags and names of operators that move, make or rearrange numbers rather than compute them, or
 # compute one number for each.
-_MOVERS = ("copy", "clone", "empty", "zeros", "ones", "full", "new_", "fill", "detach", "zero_")
+_MOVERS = (
+    "local_scalar",
+    "copy",
+    "clone",
+    "empty",
+    "zeros",
+    "ones",
+    "full",
+    "new_",
+    "fill",
+    "detach",
+    "zero_",
+)
 
 
 def _computes(func: Any) -> bool:
-    if func.is_view or torch.Tag.pointwise in func.tags:
+    if func.is_view or torch.Tag.pointwise in func.tags or func.namespace != "aten":
         return False
     name = func._schema.name.split("::")[-1].lstrip("_")
     if func._schema.is_mutable and not name.startswith("native"):

@@ -71,8 +71,9 @@ class Device:
             torch.accelerator.reset_peak_memory_stats(self.torch_device)
 
     def peaks(self) -> AllocatorPeaks | None:
-        """The allocator's peaks since `reset_peaks`; `None` where the device has no such counter
-        (`torch.accelerator` answers 0 there).
+        """The allocator's peaks since `reset_peaks`.
+
+        `None` where the device has no such counter: `torch.accelerator` answers 0 there.
         """
         if not self._counts_memory():
             return None

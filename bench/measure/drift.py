@@ -197,5 +197,3 @@ def _update_error(updates: dict[str, Tensor], reference: Reference) -> float | N
 
 def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
-
-

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from bench.measure.training import Training
 
 
-class LiveStorages(TorchDispatchMode):
+class LiveStorages(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Adds up the storages alive while it is entered.
 
     Attributes:
@@ -39,7 +39,7 @@ class LiveStorages(TorchDispatchMode):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._sizes: dict[int, int] = {}
         self.current_bytes = 0
         self.peak_bytes = 0
@@ -141,7 +141,7 @@ def read_memory(training: Training) -> MemoryReading:
         live.restart_peak()
         gradients: list[Split] = []
         training.step(PhaseMarks(at_update=lambda: gradients.append(_gradient_bytes(training))))
-        training_peak, resident = live.peak_bytes, live.current_bytes
+        peak, resident = live.peak_bytes, live.current_bytes
         allocated_by = live.allocated_by.copy()
     return MemoryReading(
         Memory(
@@ -151,7 +151,7 @@ def read_memory(training: Training) -> MemoryReading:
             optimizer_bytes=_optimizer_bytes(training),
             saved_bytes=saved,
             strategy_bytes=storage_bytes(training.strategy.kept_tensors()),
-            peak_bytes=training_peak,
+            peak_bytes=peak,
             resident_bytes=resident,
             notes=notes,
         ),
@@ -162,7 +162,9 @@ def read_memory(training: Training) -> MemoryReading:
 def differing_allocations(measured: Counter[str], predicted: Counter[str]) -> str:
     """A sentence on the operators that allocate otherwise on `meta` than on the device."""
     names = sorted(name for name in measured | predicted if measured[name] != predicted[name])
-    found = ", ".join(f"{name} ({measured[name]} B, meta {predicted[name]} B)" for name in names[:5])
+    found = ", ".join(
+        f"{name} ({measured[name]} B, meta {predicted[name]} B)" for name in names[:5]
+    )
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""
     if not names:
         return "the prediction differs by when storages were freed, not by what was allocated"
@@ -190,7 +192,8 @@ def _frozen_storages(training: Training) -> set[int]:
 
 def _split(training: Training, tensors: Iterable[Tensor]) -> Split:
     frozen = _frozen_storages(training)
-    still, moving = [], []
+    still: list[Tensor] = []
+    moving: list[Tensor] = []
     for tensor in tensors:
         (still if tensor.untyped_storage()._cdata in frozen else moving).append(tensor)
     return Split(frozen=storage_bytes(still), trainable=storage_bytes(moving))
@@ -200,7 +203,8 @@ def _buffer_bytes(training: Training) -> Split:
     # A frozen weight that a strategy turned into a buffer is a frozen buffer.
     partition = training.partition
     names = {*partition.frozen_buffers, *partition.frozen}
-    still, moving = [], []
+    still: list[Tensor] = []
+    moving: list[Tensor] = []
     for name, buffer in training.model.named_buffers():
         (still if name in names else moving).append(buffer)
     return Split(frozen=storage_bytes(still), trainable=storage_bytes(moving))

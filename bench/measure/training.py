@@ -69,12 +69,17 @@ class Training:
         device = torch.device(recipe.device)
         self.model: nn.Module = workload.model.to(device)
         if recipe.channels_last:
-            self.model = self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self.model = self.model.to(memory_format=torch.channels_last)
         self.strategy = strategy
         self.recipe = recipe
-        self.batches = [to_device(batch, device, channels_last=recipe.channels_last) for batch in workload.batches]
-        self.partition = before.partition if before else Partition.of(self.model, workload.frozen)
-        self.taken = before.taken if before else 0
+        self.batches = [
+            to_device(batch, device, channels_last=recipe.channels_last)
+            for batch in workload.batches
+        ]
+        self.partition: Partition = (
+            before.partition if before else Partition.of(self.model, workload.frozen)
+        )
+        self.taken: int = before.taken if before else 0
         self._loss_function = workload.loss
         self._autocast_dtype = AUTOCAST_DTYPES[recipe.dtype]
         scaled = recipe.dtype == "float16" and device.type != "meta"

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from bench.cells import CellPlan, Plan
     from bench.measure.clock import StepTimes
-    from bench.run.process import TurnReading, WarmUpReading, WorkerHandle
+    from bench.run.messages import TurnReading, WarmUpReading
+    from bench.run.process import WorkerHandle
     from bench.run.progress import Progress
 
     Key = tuple[str, str]

@@ -28,8 +28,8 @@ def fingerprint(device: Device) -> Machine:
         accelerator = _accelerator_name(device)
         accelerator_memory = torch.accelerator.get_memory_info(device.torch_device)[1]
         name = accelerator
-        if torch.backends.cudnn.is_available():
-            cudnn = str(torch.backends.cudnn.version())
+        if torch.backends.cudnn.is_available():  # type: ignore[no-untyped-call]
+            cudnn = str(torch.backends.cudnn.version())  # type: ignore[no-untyped-call]
         driver = nvidia_driver()
     return Machine(
         name=name,

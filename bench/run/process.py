@@ -8,54 +8,13 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-from dataclasses import dataclass
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any, Protocol
 
+from bench.run.messages import Done, Failed, Refused
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from bench.measure.clock import StepTimes
-
-
-@dataclass(frozen=True)
-class Done:
-    """An answer."""
-
-    value: Any
-
-
-@dataclass(frozen=True)
-class Refused:
-    """The request cannot be run; the sentence says what to change."""
-
-    sentence: str
-
-
-@dataclass(frozen=True)
-class Failed:
-    """The cell raised."""
-
-    why: str
-
-
-@dataclass(frozen=True)
-class TurnReading:
-    """The steps of one turn, and the share of the machine that it got."""
-
-    times: StepTimes
-    host_times: StepTimes | None
-    wall_seconds: float
-    cpu_seconds: float
-    involuntary_switches: int | None
-
-
-@dataclass(frozen=True)
-class WarmUpReading:
-    """The steps of a warm-up, and which of them met their batch for the first time."""
-
-    times: StepTimes
-    first_on_batch: list[bool]
 
 
 class RefusedError(Exception):
@@ -134,7 +93,7 @@ def fork_server(preload: Sequence[str]) -> multiprocessing.context.ForkServerCon
     Importing must not start threads or touch a GPU; torch and torchvision don't.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["bench.run.worker", *preload])
+    context.set_forkserver_preload(["bench.run.worker", "torch._dynamo", *preload])
     return context
 
 

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bench.cells import CellPlan
-    from bench.run.process import TurnReading, WarmUpReading, WorkerHandle
+    from bench.run.messages import TurnReading, WarmUpReading
+    from bench.run.process import WorkerHandle
 
 TURN_STEPS = 4
 SLOW_TURN_STEPS = 2

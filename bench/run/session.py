@@ -127,9 +127,7 @@ def _is_installed(package: str, beside: Path) -> bool:
         return False
 
 
-def _plan(
-    request: Request, start_worker: Callable[[], WorkerHandle], progress: Progress
-) -> Plan:
+def _plan(request: Request, start_worker: Callable[[], WorkerHandle], progress: Progress) -> Plan:
     progress.begin("starting torch", 1)
     worker = start_worker()
     try:

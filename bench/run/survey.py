@@ -10,44 +10,31 @@ import resource
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import torch
 
 import strategies
 from bench import workloads
-from bench.cells import CellPlan
 from bench.measure.counters import read_counters
 from bench.measure.device import choose
 from bench.measure.drift import NothingReachesTheLossError, Observation, Reference, observe
 from bench.measure.memory import MemoryReading, differing_allocations, read_memory
 from bench.measure.training import Recipe, Training
 from bench.measure.verdict import NOTHING_REACHES_THE_LOSS, judge
-from bench.records import Counters, Memory, Midway, Record
+from bench.records import Midway
+from bench.run.messages import Findings, Prediction
 from bench.run.plan import describe, options
 from strategies.full import Full
+
+if TYPE_CHECKING:
+    from bench.cells import CellPlan
 
 WARM_STEPS = 3
 """Steps of ordinary training before a freeze in the middle."""
 
 EVAL = "+eval"
-
-
-class Prediction(Record):
-    """What `meta` tells of a cell: for the record, and for packing cells into memory."""
-
-    peak_bytes: int | None = None
-    resident_bytes: int | None = None
-    counters: Counters | None = None
-    allocated_by: dict[str, int] = {}
-    why_absent: str | None = None
-
-
-class Findings(Record):
-    """Memory and counters of a cell."""
-
-    memory: Memory
-    counters: Counters
 
 
 def recipe(cell: CellPlan, *, device: str | None = None, compiled: bool = True) -> Recipe:

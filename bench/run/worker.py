@@ -21,8 +21,8 @@ from bench import workloads
 from bench.measure.clock import StepTimes, TurnTimes
 from bench.measure.device import DeviceError, choose
 from bench.run import survey
+from bench.run.messages import Done, Failed, Refused, TurnReading, WarmUpReading
 from bench.run.plan import RequestError, describe, plan
-from bench.run.process import Done, Failed, Refused, TurnReading, WarmUpReading
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -158,5 +158,3 @@ def _involuntary(process: psutil.Process) -> int | None:
 
 def _since(before: int | None, after: int | None) -> int | None:
     return None if before is None or after is None else after - before
-
-

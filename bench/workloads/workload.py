@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import torch.nn.functional as F
+from torch.nn import functional
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from torch import Tensor, nn
+
+
+BATCHES = 4  # of a built-in workload: enough to differ from step to step, few enough to keep
 
 
 class WorkloadError(ValueError):
@@ -20,7 +23,7 @@ class WorkloadError(ValueError):
 def cross_entropy(model: nn.Module, batch: Any) -> Tensor:
     """The loss of a classifier on a batch `(inputs, labels)`, shape `()`."""
     inputs, labels = batch
-    return F.cross_entropy(model(inputs), labels)
+    return functional.cross_entropy(model(inputs), labels)
 
 
 @dataclass(frozen=True)

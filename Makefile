@@ -1,0 +1,80 @@
+# freezebench: `make help` lists what can be asked for.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+# SYSTEM_SITE=1 uses the torch that $(PYTHON) already has instead of downloading one.
+SYSTEM_SITE ?=
+
+DEVICE    ?= cpu
+WORKLOAD  ?=
+STRATEGY  ?=
+BATCH     ?=
+DTYPE     ?=
+OPTIMIZER ?=
+THREADS   ?=
+FREEZE    ?=
+PRECISION ?=
+BUDGET    ?=
+RESULTS   ?=
+RUN       ?=
+ARGS      ?=
+
+request = --device $(DEVICE) \
+	$(foreach name,$(WORKLOAD),--workload '$(name)') \
+	$(foreach name,$(STRATEGY),--strategy '$(name)') \
+	$(foreach name,$(FREEZE),--freeze '$(name)') \
+	$(if $(BATCH),--batch $(BATCH)) \
+	$(if $(DTYPE),--dtype $(DTYPE)) \
+	$(if $(OPTIMIZER),--optimizer $(OPTIMIZER)) \
+	$(if $(THREADS),--threads $(THREADS)) \
+	$(if $(PRECISION),--precision $(PRECISION)) \
+	$(if $(BUDGET),--budget $(BUDGET)) \
+	$(if $(RESULTS),--results '$(RESULTS)') \
+	$(ARGS)
+
+.PHONY: help bench test check report selfbench clean
+
+help:  ## what can be asked for
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
+	@echo
+	@echo 'make bench takes DEVICE, WORKLOAD, STRATEGY, BATCH, DTYPE, OPTIMIZER, THREADS, FREEZE,'
+	@echo 'PRECISION, BUDGET, RESULTS and ARGS (anything else that `freezebench run` takes), as in'
+	@echo '  make bench DEVICE=cuda WORKLOAD="policy torchvision:resnet50" BATCH=32 PRECISION=2%'
+	@echo 'PYTHON=python3.12 chooses the interpreter; SYSTEM_SITE=1 uses the torch it already has.'
+
+bench: $(VENV)/.installed  ## compare freezing strategies and write results/<machine>/<run>/
+	@$(BIN)/freezebench run $(request)
+
+test: $(VENV)/.installed  ## run the tests
+	@$(BIN)/python -m pytest -q
+
+check: $(VENV)/.installed  ## lint, types, and the direction of imports
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+report: $(VENV)/.installed  ## table and plots of RUN=results/<machine>/<run> again
+	@$(BIN)/freezebench report $(or $(RUN),$(error say which: make report RUN=results/<machine>/<run>))
+
+selfbench: $(VENV)/.installed  ## what the harness itself costs (ARGS goes to pytest)
+	@$(BIN)/python -m pytest tests/perf --benchmark-enable --benchmark-only -q -s $(ARGS)
+
+clean:  ## remove the environment and everything that tools left behind
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+		.benchmarks .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# One pip call resolves everything together, so that no later step can replace torch.
+$(VENV)/.installed: pyproject.toml
+	@test -d $(VENV) || $(PYTHON) -m venv $(VENV)
+ifneq ($(SYSTEM_SITE),)
+	@# A path file rather than --system-site-packages, which would look past an interpreter that
+	@# itself lives in a virtual environment.
+	@$(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+		> "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/system.pth"
+endif
+	@echo 'installing into $(VENV) (with torch: some minutes and gigabytes, once)'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
