@@ -19,7 +19,6 @@ class NearChoice(click.Choice[str]):
             known = [str(choice) for choice in self.choices]
             self.fail(f"there is no {value!r}; {suggest(str(value), known)}", param, ctx)
         return str(value)
-        return None
 
 
 class Precision(click.ParamType[float]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
 from copy import copy
 from dataclasses import fields, is_dataclass
 from functools import wraps
@@ -33,7 +34,7 @@ def wrap_forward(module: nn.Module, around: Callable[..., Any]) -> None:
 def map_tensors(function: Callable[[Tensor], Tensor], value: Any) -> Any:
     """`value` with `function` applied to each tensor in it, at any depth; `value` is not changed.
 
-    Goes into tuples, named tuples, lists, dicts, dataclasses and their subclasses. Any other
+    Goes into tuples, named tuples, lists, mappings, dataclasses and their subclasses. Any other
     object is returned as it is, even if it hides tensors.
     """
     if isinstance(value, Tensor):
@@ -44,7 +45,8 @@ def map_tensors(function: Callable[[Tensor], Tensor], value: Any) -> Any:
         return [map_tensors(function, item) for item in value]
     if type(value) is dict:
         return {key: map_tensors(function, item) for key, item in value.items()}
-    if isinstance(value, (list, dict)) or (is_dataclass(value) and not isinstance(value, type)):
+    is_record = is_dataclass(value) and not isinstance(value, type)
+    if is_record or isinstance(value, (list, MutableMapping)):
         return _changed_copy(function, value)
     return value
 
@@ -74,7 +76,7 @@ def _changed_copy(function: Callable[[Tensor], Tensor], value: Any) -> Any:
     if isinstance(value, list):
         changed[:] = [map_tensors(function, item) for item in value]
         return changed
-    if isinstance(value, dict):
+    if isinstance(value, MutableMapping):
         for key, item in value.items():
             changed[key] = map_tensors(function, item)
         # Classes such as ModelOutput offer each item as an attribute too.

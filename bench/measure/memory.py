@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from bench.measure.phases import PhaseMarks
 from bench.records import Memory, Split
+from strategies.boundary import tensors_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -60,9 +60,8 @@ class LiveStorages(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> Any:
         """Run the operator and count what it returns."""
         result = func(*args, **(kwargs or {}))
-        for leaf in tree_leaves(result):
-            if isinstance(leaf, torch.Tensor):
-                self._see(leaf, str(func))
+        for tensor in tensors_in(result):
+            self._see(tensor, str(func))
         return result
 
     def _see(self, tensor: Tensor, allocated_by: str) -> None:
@@ -108,7 +107,9 @@ class SavedStorages(saved_tensors_hooks):
         storage = tensor.untyped_storage()
         if storage._cdata not in self._free:
             self._saved[storage._cdata] = storage.nbytes()
-        return tensor
+        # Detached: a node that saves its own output would otherwise hold itself alive, and one
+        # that backward never visits would do so for good.
+        return tensor.detach()
 
 
 class MemoryReading:
@@ -129,8 +130,8 @@ def read_memory(training: Training) -> MemoryReading:
     notes: list[str] = []
     live = LiveStorages()
     live.watch([*training.model.parameters(), *training.model.buffers()])
-    live.watch(leaf for leaf in tree_leaves(training.batches) if isinstance(leaf, torch.Tensor))
-    live.watch(_state_tensors(training, training.optimizer.state))
+    live.watch(tensors_in(training.batches))
+    live.watch(tensors_in([dict(state) for state in training.optimizer.state.values()]))
     live.watch(training.strategy.kept_tensors())
     marks = PhaseMarks()
     settle = len(training.batches) if training.strategy.fills_each_batch else 1
@@ -230,7 +231,3 @@ def _optimizer_bytes(training: Training) -> Split:
         tensors = [value for value in state.values() if isinstance(value, torch.Tensor)]
         (still if parameter.untyped_storage()._cdata in frozen else moving).extend(tensors)
     return Split(frozen=storage_bytes(still), trainable=storage_bytes(moving))
-
-
-def _state_tensors(training: Training, state: Any) -> list[Tensor]:
-    return [leaf for leaf in tree_leaves(list(state.values())) if isinstance(leaf, torch.Tensor)]
