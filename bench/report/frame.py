@@ -95,7 +95,7 @@ def tidy(run: Run) -> pd.DataFrame:
     rows = [_row(cell) for cell in run.cells]
     return pd.DataFrame(
         {
-            name: pd.Series([row.get(name) for row in rows], dtype=kind)  # type: ignore[call-overload]
+            name: pd.Series([row.get(name) for row in rows], dtype=kind)
             for name, kind in COLUMNS.items()
         }
     )

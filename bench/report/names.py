@@ -11,7 +11,7 @@ _OVERRIDES = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def printable(name: str) -> str:
-    """`name` on one line, with control characters and direction overrides as `\\ufffd`."""
+    """`name` on one line, with control characters and direction overrides replaced by U+FFFD."""
     return "".join(
         " "
         if character in "\n\r\t\u2028\u2029"

@@ -30,7 +30,9 @@ class Bar:
     def advance(self, by: float, doing: str = "") -> None:
         """Move the bar, and say at what the run is."""
         if self._task is not None:
-            self._display.update(self._task, advance=by, **({"doing": doing} if doing else {}))
+            self._display.advance(self._task, by)
+            if doing:
+                self._display.update(self._task, doing=doing)
 
     def say(self, sentence: str) -> None:
         """Print a line above the bar; also where there is no bar."""

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
 
 MILLI = 1e-3
 MIB = 2**20
-ABSENT = "–"
+ABSENT = "\u2013"
+TIMES = "\u00d7"  # the sign of a ratio
 
 
 def places(value: float, significant: int = 3) -> int:
@@ -38,10 +39,9 @@ def milliseconds(seconds: Interval | None, *, bounds: bool = True) -> str:
 
 
 def _ratio_places(ratio: Interval) -> int:
-    narrow = (
-        ratio.low is not None and ratio.high is not None and ratio.high - ratio.low < 0.01
-    ) or ratio.value < 0.095
-    return 3 if narrow else 2
+    """Three places where two would hide the figure or its interval."""
+    narrow = ratio.low is not None and ratio.high is not None and ratio.high - ratio.low < 0.01
+    return 3 if narrow or ratio.value < 0.095 else 2
 
 
 def ratio(value: Interval | None) -> str:
@@ -67,9 +67,9 @@ def ratio_within(value: Interval | None) -> str:
 
 
 def times(value: Interval) -> str:
-    """A ratio inside a sentence: `0.34× [0.32, 0.36]`."""
+    """A ratio inside a sentence: `0.34x [0.32, 0.36]`."""
     head, *interval = ratio(value).split(" ", 1)
-    return " ".join([f"{head}×", *interval])
+    return " ".join([f"{head}{TIMES}", *interval])
 
 
 def mebibytes(size: int | None) -> str:

@@ -82,7 +82,7 @@ USUAL: dict[tuple[str, str], Verdict] = {
 WHY = {
     "reference": "",
     "ok": "",
-    "leaks": "3 of 12 frozen tensors moved: encoder.0.weight by 3.1e-03 of its norm, and 2 more",
+    "leaks": "2 of 12 frozen tensors moved: encoder.0.weight by 3.1e-03 of its norm, and 1 more",
     "severed": "2 of 4 trainable tensors never received a gradient: adapter.weight, adapter.bias",
     "diverges": "the update differs from the reference by 12% of its norm",
     "failed": "RuntimeError: Inference tensors cannot be saved for backward",
@@ -95,7 +95,7 @@ def _phases(
     draw: np.random.Generator, costs: Sequence[float], scale: float, lives: int
 ) -> dict[str, Phase]:
     whole = (0.0020 * scale, 0.0065 * scale, 0.0005 * scale)
-    parts = [ms * cost for ms, cost in zip(whole, costs, strict=True)]
+    parts = [ms * cost for ms, cost in zip(whole, costs, strict=False)]
     seconds = dict(zip(("forward", "backward", "update"), parts, strict=True))
     seconds["total"] = sum(parts)
     references = dict(zip(("forward", "backward", "update"), whole, strict=True))
@@ -104,7 +104,7 @@ def _phases(
     for name, value in seconds.items():
         noisy = value * float(draw.normal(1, 0.01))
         width = float(draw.uniform(0.01, 0.05))
-        ratio = noisy / references[name]
+        ratio = noisy / references[name] if costs != COSTS["full"] else 1.0
         several = lives > 1
         phases[name] = Phase(
             Interval(
@@ -174,7 +174,7 @@ def build_cell(
     involuntary: int = 1,
 ) -> Cell:
     """One cell; a severed one wasn't timed, and a failed one has its reason alone."""
-    name = strategy.split("+")[0]
+    name = strategy.split("+", maxsplit=1)[0]
     costs = costs or COSTS.get(name, (0.9, 0.5, 0.5, 0.5))
     common = {
         "workload": workload,
@@ -190,7 +190,7 @@ def build_cell(
     }
     if verdict == "failed":
         return Cell(**common)
-    moment = "reference" if verdict == "reference" else midway
+    moment = verdict if verdict in ("reference", "severed") else midway
     timed = verdict != "severed"
     return Cell(
         **common,

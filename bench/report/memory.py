@@ -1,0 +1,132 @@
+"""What the memory of a step is made of, and its measured and predicted peak."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from bench.report import look
+from bench.report.facets import Facet, facets, say
+from bench.report.units import MIB
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from bench.records import Cell, Memory, Run
+    from bench.report.sheet import Entry
+
+_COLOURS = {
+    "parameters": "#9AA3AF",
+    "buffers": "#D4D8DE",
+    "gradients": look.BLUE,
+    "optimizer": look.GREEN,
+    "saved for backward": look.SKY,
+    "strategy's own": look.YELLOW,
+}
+_HEADROOM = 1.05
+
+
+def draw(run: Run) -> Figure:
+    """Stacked parts in MiB, the frozen share hatched, with both peaks, a facet a workload."""
+    with look.style():
+        figure, made = facets(
+            run,
+            "Memory of a training step",
+            "Each part is shown at its largest, which need not be at the same moment, so a stack "
+            "may end beyond its peak, or short of it by short-lived tensors. Pale: the verdict is "
+            "not ok.",
+            _legend(run),
+        )
+        for facet in made:
+            right = max([0.0, *_stacks(facet), *_peaks(facet)]) * _HEADROOM
+            facet.axes.set_xlim(0, right or 1)
+            if not right:
+                facet.axes.set_xticks([])
+            facet.axes.set_xlabel("MiB")
+            for height, cell in facet.cells:
+                if cell.memory.peak_bytes is None and not _parts(cell.memory):
+                    say(facet.axes, height, _absent(cell))
+        return figure
+
+
+def _absent(cell: Cell) -> str:
+    return "did not run" if cell.verdict == "failed" else "not measured"
+
+
+def _legend(run: Run) -> list[Entry]:
+    parts = [part for cell in run.cells for part in _parts(cell.memory)]
+    shown = {name for name, _, _ in parts}
+    entries: list[Entry] = [
+        (Patch(color=colour, lw=0), name) for name, colour in _COLOURS.items() if name in shown
+    ]
+    if any(frozen for _, frozen, _ in parts):
+        hatched = Patch(facecolor=look.MUTED, edgecolor="white", hatch="/////", lw=0)
+        entries.append((hatched, "hatched: of the frozen part"))
+    peak = Line2D([], [], color=look.INK, marker="|", ms=10, mew=2, lw=0)
+    predicted = Line2D([], [], color="white", marker="d", ms=5, mec=look.VERMILION, mew=1.3, lw=0)
+    return [*entries, (peak, "measured peak"), (predicted, "predicted peak")]
+
+
+def _parts(memory: Memory) -> list[tuple[str, bool, int]]:
+    """Name, whether it belongs to the frozen part, and bytes, in the order of the stack."""
+    splits = {
+        "parameters": memory.parameter_bytes,
+        "buffers": memory.buffer_bytes,
+        "gradients": memory.gradient_bytes,
+        "optimizer": memory.optimizer_bytes,
+    }
+    parts = []
+    for name, split in splits.items():
+        if split is not None:
+            parts += [(name, False, split.trainable), (name, True, split.frozen)]
+    for name, size in (
+        ("saved for backward", memory.saved_bytes),
+        ("strategy's own", memory.strategy_bytes),
+    ):
+        if size is not None:
+            parts.append((name, False, size))
+    return [part for part in parts if part[2] > 0]
+
+
+def _stacks(facet: Facet) -> list[float]:
+    """Draw the stacks of one workload; returns where each ends, in MiB."""
+    ends = dict.fromkeys((height for height, _ in facet.cells), 0.0)
+    rows: dict[tuple[str, bool], list[tuple[int, float, float, tuple[float, float, float]]]] = {}
+    for height, cell in facet.cells:
+        for name, frozen, size in _parts(cell.memory):
+            shade = look.toned(_COLOURS[name], cell.verdict)
+            rows.setdefault((name, frozen), []).append((height, size / MIB, ends[height], shade))
+            ends[height] += size / MIB
+    for (_, frozen), bars in rows.items():
+        heights, widths, starts, shades = zip(*bars, strict=True)
+        facet.axes.barh(
+            heights,
+            widths,
+            0.6,
+            starts,
+            color=shades,
+            edgecolor="white",
+            hatch="/////" if frozen else None,
+            lw=0,
+            zorder=2,
+        )
+    return list(ends.values())
+
+
+def _peaks(facet: Facet) -> list[float]:
+    """Mark the peaks of one workload; returns them in MiB."""
+    measured = _known(facet, "peak_bytes")
+    predicted = _known(facet, "predicted_peak_bytes")
+    axes = facet.axes
+    axes.plot(*measured, "|", color=look.INK, ms=13, mew=2, zorder=4)
+    axes.plot(*predicted, "d", color="white", ms=5, mec=look.VERMILION, mew=1.3, zorder=5)
+    return [*measured[0], *predicted[0]]
+
+
+def _known(facet: Facet, name: str) -> tuple[list[float], list[int]]:
+    """A figure of each cell that has it, in MiB, and the rows of those cells."""
+    known = [(getattr(cell.memory, name), height) for height, cell in facet.cells]
+    known = [(size, height) for size, height in known if size is not None]
+    return [size / MIB for size, _ in known], [height for _, height in known]

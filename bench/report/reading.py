@@ -1,0 +1,77 @@
+"""What every form of the report reads from a run and its cells."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bench.records import Cell, Drift, Interval, Run, Verdict
+
+VERDICTS: tuple[Verdict, ...] = ("reference", "ok", "leaks", "severed", "diverges", "failed")
+
+# A sign beside each word, so that a colour never stands alone.
+SIGNS: dict[Verdict, str] = {
+    "reference": "=",
+    "ok": "✓",
+    "leaks": "!",
+    "severed": "\u00d7",
+    "diverges": "≠",
+    "failed": "-",
+}
+
+
+def by_workload(run: Run) -> dict[str, list[Cell]]:
+    """The cells of each workload, both in the order of the run."""
+    groups: dict[str, list[Cell]] = {}
+    for cell in run.cells:
+        groups.setdefault(cell.workload, []).append(cell)
+    return groups
+
+
+def strategies_of(run: Run) -> list[str]:
+    """Every strategy once, in the order in which the run first shows it."""
+    return list(dict.fromkeys(cell.strategy for cell in run.cells))
+
+
+def reference(cells: list[Cell]) -> Cell | None:
+    """The cell where nothing is frozen, if it is among `cells`."""
+    return next((cell for cell in cells if cell.verdict == "reference"), None)
+
+
+def seconds(cell: Cell, phase: str) -> Interval | None:
+    """Seconds a step of a phase, or `None` where the cell was not timed."""
+    if cell.summary is None or phase not in cell.summary.phases:
+        return None
+    return cell.summary.phases[phase].seconds
+
+
+def ratio(cell: Cell, phase: str) -> Interval | None:
+    """A phase's ratio to `full`, or `None` where one of the two was not timed."""
+    if cell.summary is None or phase not in cell.summary.phases:
+        return None
+    return cell.summary.phases[phase].ratio
+
+
+def ideal(cell: Cell, phase: str) -> float | None:
+    """The time ratio to `full` that the FLOPs alone would allow."""
+    return None if cell.summary is None else cell.summary.ideal.get(phase)
+
+
+def frozen_kept(cell: Cell) -> int | None:
+    """Bytes of gradients and optimizer state that the frozen part still costs."""
+    gradient, optimizer = cell.memory.gradient_bytes, cell.memory.optimizer_bytes
+    if gradient is None or optimizer is None:
+        return None
+    return gradient.frozen + optimizer.frozen
+
+
+def largest_relative(drift: Drift) -> float | None:
+    """The largest change of a frozen tensor relative to its norm; `None` where none moved."""
+    if not drift.moved:
+        return None
+    return max(float("inf") if moved.relative is None else moved.relative for moved in drift.moved)
+
+
+def words(verdict: Verdict) -> str:
+    """A verdict with its sign: `✓ ok`."""
+    return f"{SIGNS[verdict]} {verdict}"
