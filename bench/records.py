@@ -17,6 +17,9 @@ import msgspec
 
 SCHEMA = 1
 
+CONFIDENCE = 0.95
+"""Of every interval in a run."""
+
 PHASES = ("forward", "backward", "update", "total")
 
 Verdict = Literal["reference", "ok", "leaks", "severed", "diverges", "failed"]

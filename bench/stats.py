@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy.special import stdtrit
 
+from bench.records import CONFIDENCE
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-CONFIDENCE = 0.95
 
 
 class Estimate(NamedTuple):

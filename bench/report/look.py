@@ -14,6 +14,7 @@ from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.textpath import text_to_path
 
 from bench.report.names import shorten
+from bench.report.reading import threads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -142,11 +143,10 @@ def caption(run: Run) -> str:
     where = machine.accelerator if accelerated and machine.accelerator else machine.cpu
     batches = list(dict.fromkeys(cell.batch for cell in run.cells))
     batch = f"batch {batches[0]}" if len(batches) == 1 else "batch as given above"
-    threads = f"{request.threads} thread{'' if request.threads == 1 else 's'}"
     code = f"freezebench {project.version}"
     if project.commit is not None:
         code += f" ({project.commit[:7]})"
-    parts = [where, f"torch {machine.torch}", request.dtype, threads, request.optimizer, code]
+    parts = [where, f"torch {machine.torch}", request.dtype, threads(run), request.optimizer, code]
     if batches:
         parts.insert(2, batch)
     return " · ".join(label(part, 48) for part in parts)

@@ -10,6 +10,7 @@ from matplotlib.patches import Patch
 from bench.report import look
 from bench.report.facets import Facet, facets, say, untimed
 from bench.report.reading import reference, seconds
+from bench.report.units import INTERVAL
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,7 +42,7 @@ def _legend() -> list[Entry]:
     entries: list[Entry] = [(Patch(color=colour, lw=0), name) for name, colour in _COLOURS.items()]
     total = Line2D([], [], color=look.INK, marker="|", ms=7, lw=1.1)
     full = Line2D([], [], color=look.INK, lw=0.9, ls=(0, (3, 2)))
-    return [*entries, (total, "total with its 95% interval"), (full, "total of full")]
+    return [*entries, (total, f"total with its {INTERVAL}"), (full, "total of full")]
 
 
 def _facet(facet: Facet) -> None:

@@ -11,7 +11,7 @@ from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
 from bench.report import look
 from bench.report.facets import Facet, facets, say, untimed
 from bench.report.reading import ideal, ratio
-from bench.report.units import TIMES
+from bench.report.units import INTERVAL, TIMES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _PHASES = {"total": (look.BLUE, "o", -0.17), "backward": (look.ORANGE, "D", 0.17)}
 _INTERVAL, _ALPHA = 5.5, 0.4  # width in points and opacity
 _TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 10, 20, 50, 100)
+_DECADES = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100)  # where those would touch
 _LIMITS = (0.004, 250.0)
 
 
@@ -63,7 +64,7 @@ def _axis(axes: Axes, limits: tuple[float, float]) -> None:
     axes.set_xlim(low, high)
     inside = [tick for tick in _TICKS if low <= tick <= high]
     if math.log2(high / low) > 5:
-        inside = [tick for tick in inside if f"{tick:g}".strip("0.") in ("1", "2", "5")]
+        inside = [tick for tick in _DECADES if low <= tick <= high]
     axes.xaxis.set_major_locator(FixedLocator(inside))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_minor_formatter(NullFormatter())
@@ -76,7 +77,7 @@ def _facet(facet: Facet) -> None:
     axes = facet.axes
     for height, cell in facet.cells:
         if all(ratio(cell, phase) is None for phase in _PHASES):
-            say(axes, height, untimed(cell))
+            say(axes, height, "the others' 1" if cell.verdict == "reference" else untimed(cell))
     for phase, (colour, marker, offset) in _PHASES.items():
         rows = [
             (height + offset, value, ideal(cell, phase), look.toned(colour, cell.verdict))
@@ -113,7 +114,7 @@ def _legend() -> list[Entry]:
     for phase, (colour, marker, _) in _PHASES.items():
         interval = Line2D([], [], color=colour, lw=_INTERVAL, alpha=_ALPHA, solid_capstyle="butt")
         point = Line2D([], [], color=colour, marker=marker, lw=0, ms=4, mec="white", mew=0.5)
-        entries.append(((interval, point), f"{phase} with its 95% interval"))
+        entries.append(((interval, point), f"{phase} with its {INTERVAL}"))
     allowed = Line2D([], [], color=look.MUTED, marker="|", ms=8, mew=1.8, lw=0)
     full = Line2D([], [], color=look.INK, lw=0.9, ls=(0, (3, 2)))
     return [*entries, (allowed, "what the FLOPs allow"), (full, "full")]

@@ -38,6 +38,12 @@ def reference(cells: list[Cell]) -> Cell | None:
     return next((cell for cell in cells if cell.verdict == "reference"), None)
 
 
+def threads(run: Run) -> str:
+    """How many threads the cells had: `2 threads`; nothing for a run without cells."""
+    counts = list(dict.fromkeys(cell.threads for cell in run.cells))
+    return " and ".join(f"{count} thread{'' if count == 1 else 's'}" for count in counts)
+
+
 def seconds(cell: Cell, phase: str) -> Interval | None:
     """Seconds a step of a phase, or `None` where the cell was not timed."""
     if cell.summary is None or phase not in cell.summary.phases:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bench.report.names import shorten
 from bench.report.reading import by_workload, ideal, ratio, reference
-from bench.report.units import TIMES, duration, number, percent, times
+from bench.report.units import TIMES, duration, number, percent, share, times
 
 if TYPE_CHECKING:
     from bench.records import Cell, Interval, Run
@@ -160,7 +160,7 @@ def _overlap(one: Interval, other: Interval) -> bool:
 
 def _allowed(cell: Cell) -> str:
     allowed = ideal(cell, "total")
-    return "" if allowed is None else f" (the FLOPs allow {allowed:.2f}{TIMES})"
+    return "" if allowed is None else f" (the FLOPs allow {share(allowed)}{TIMES})"
 
 
 def _peak(cell: Cell, cells: list[Cell]) -> float | None:

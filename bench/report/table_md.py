@@ -143,7 +143,7 @@ def _row(cell: Cell) -> list[str]:
             "1" if cell.verdict == "reference" else units.ratio(ratio(cell, phase))
             for phase in ("backward", "total")
         ),
-        units.ABSENT if allowed is None else f"{allowed:.2f}",
+        units.ABSENT if allowed is None else units.share(allowed),
         units.mebibytes(cell.memory.peak_bytes),
         units.mebibytes(cell.memory.saved_bytes),
         units.mebibytes(frozen_kept(cell)),

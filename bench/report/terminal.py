@@ -10,7 +10,16 @@ from rich.text import Text
 
 from bench.report import units
 from bench.report.names import printable, shorten
-from bench.report.reading import SIGNS, by_workload, frozen_kept, ideal, ratio, reference, seconds
+from bench.report.reading import (
+    SIGNS,
+    by_workload,
+    frozen_kept,
+    ideal,
+    ratio,
+    reference,
+    seconds,
+    threads,
+)
 from bench.report.sentences import sentences
 
 if TYPE_CHECKING:
@@ -58,7 +67,7 @@ def show(run: Run, console: Console) -> None:
     """
     console.print(_text(_heading(run), console, "dim"))
     if run.cells:
-        interval = "[95% interval]" if console.width >= _ROOMY else "± its 95% interval"
+        interval = f"[{units.INTERVAL}]" if console.width >= _ROOMY else f"± its {units.INTERVAL}"
         key = f"full in ms and MiB, the others as a ratio to full {interval}"
         console.print(_text(key, console, "dim"))
     groups = by_workload(run)
@@ -84,8 +93,7 @@ def _text(text: str, console: Console, style: str = "") -> Text:
 def _heading(run: Run) -> str:
     machine, request = run.machine, run.request
     where = machine.accelerator if request.device != "cpu" and machine.accelerator else machine.cpu
-    threads = f"{request.threads} thread{'' if request.threads == 1 else 's'}"
-    parts = (where, f"torch {machine.torch}", request.dtype, threads, request.optimizer)
+    parts = (where, f"torch {machine.torch}", request.dtype, threads(run), request.optimizer)
     return " · ".join(parts)
 
 
@@ -123,7 +131,7 @@ def _columns(cells: list[Cell], roomy: bool) -> list[_Column]:
 
     def allowed(cell: Cell) -> str:
         value = ideal(cell, "total")
-        return units.ABSENT if value is None else f"{value:.2f}"
+        return units.ABSENT if value is None else units.share(value)
 
     midway = [units.ABSENT if cell.midway is None else cell.midway.verdict for cell in cells]
     return [
@@ -208,5 +216,5 @@ def _explained(verdict: Verdict, reason: str, names: list[str], console: Console
     """One or two lines below the table: why some cells are not `ok`."""
     who = f"{SIGNS[verdict]} {', '.join(printable(name) for name in names)}: "
     text = _text(who, console, COLOURS[verdict])
-    room = max(console.width, 2 * console.width - len(who) - 8)
+    room = max(console.width, 3 * console.width - len(who) - 8)
     return text + _text(shorten(reason, room), console, "dim")

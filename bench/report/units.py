@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from bench.records import CONFIDENCE
+
 if TYPE_CHECKING:
     from bench.records import Interval
 
+INTERVAL = f"{CONFIDENCE:.0%} interval"
 MILLI = 1e-3
 MIB = 2**20
 ABSENT = "\u2013"
@@ -64,6 +67,11 @@ def ratio_within(value: Interval | None) -> str:
     if value.low is not None and value.high is not None:
         text += f" ±{max(value.high - value.value, value.value - value.low):.{digits}f}"
     return text
+
+
+def share(value: float) -> str:
+    """A ratio known without an interval: `0.41`, and `0.0032` where two places would hide it."""
+    return f"{value:.2f}" if value >= 0.095 or value == 0 else number(value, 2)
 
 
 def times(value: Interval) -> str:

@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     Key = tuple[str, str]
 
 LEAST_LIVES = 3
-PLANNED_LIVES = 6
-"""Into how many lives a group's share of the budget is cut."""
+MOST_LIVES = 8
+"""Between how many and how few lives a group's share of the budget is cut into."""
+STARTS_A_LIFE = 3
+"""A life lasts at least so many times what building and warming up its cells took."""
 
 
 @dataclass
@@ -39,8 +41,18 @@ class Group:
 
     cells: list[CellPlan]
     seconds: float = 0.0
+    start_seconds: float = 0.0
     lives: int = 0
     precise: bool = False
+
+    def life_seconds(self, share: float) -> float:
+        """How long a life should last when the group has `share` seconds in all.
+
+        Many short lives tell more about the luck of a process than few long ones, as long as they
+        do not spend their time on warming up.
+        """
+        longest, shortest = share / LEAST_LIVES, share / MOST_LIVES
+        return min(longest, max(shortest, STARTS_A_LIFE * self.start_seconds))
 
 
 class Conductor:
@@ -183,10 +195,10 @@ class Conductor:
             if left <= 0 and not never_lived:
                 return "budget"
             group = min(never_lived or waiting, key=lambda group: group.seconds)
-            share = request.budget / len(groups) / PLANNED_LIVES
-            if not never_lived and left < share / 2:
+            seconds = group.life_seconds(request.budget / len(groups))
+            if not never_lived and left < min(seconds / 2, 2 * group.start_seconds):
                 return "budget"
-            self._let_live(group, min(share, max(left, 0.0)))
+            self._let_live(group, min(seconds, max(left, 0.0)))
 
     def _let_live(self, group: Group, seconds: float) -> None:
         begin = reported = self._now()
@@ -216,6 +228,7 @@ class Conductor:
         if 0 in readings.failures:  # without `full` there is nothing to compare with
             group.cells = []
         group.lives += bool(readings.rounds)
+        group.start_seconds = readings.start_seconds
         spent = self._now() - begin
         group.seconds += spent
         self._settle(group)

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from bench.measure.clock import StepTimes
 
 
-
 @dataclass(frozen=True)
 class Done:
     """An answer."""

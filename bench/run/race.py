@@ -24,8 +24,12 @@ SLOW_STEP_SECONDS = 0.1
 
 @dataclass
 class LifeReadings:
-    """What one life of a group gave, by the cell's place in the group."""
+    """What one life of a group gave, by the cell's place in the group.
 
+    `start_seconds` went by until every cell was built and warm.
+    """
+
+    start_seconds: float = 0.0
     warm_ups: dict[int, WarmUpReading] = field(default_factory=dict)
     rounds: list[dict[int, TurnReading]] = field(default_factory=list)
     failures: dict[int, str] = field(default_factory=dict)
@@ -62,6 +66,7 @@ def live(
                     return readings
                 continue
             steps[index] = turn_steps(readings.warm_ups[index])
+        readings.start_seconds = now() - begin
         while steps and (not readings.rounds or now() - begin < seconds):
             order = list(steps)
             shuffler.shuffle(order)
