@@ -48,7 +48,7 @@ def begin(
         state="running",
         stopped_by=None,
         timed_seconds=0.0,
-        request=request,
+        request=without_folders(request),
         machine=plan.machine,
         project=project(),
         cells=[],
@@ -77,6 +77,28 @@ def resume(
         )
     run = replace(run, state="running")
     return partial(_carry_out, run, plan, folder, start_worker, progress)
+
+
+def without_folders(request: Request) -> Request:
+    """The request as it is recorded: files below this folder relative to it, others by name.
+
+    A record tells nothing of the machine's folders. A run with a file from elsewhere is taken up
+    again in that file's folder.
+    """
+
+    def portable(spec: str) -> str:
+        file, colon, name = spec.rpartition(":")
+        if not file.endswith(".py"):
+            return spec
+        path, here = Path(file).resolve(), Path.cwd()
+        short = path.relative_to(here) if path.is_relative_to(here) else Path(path.name)
+        return f"{short}{colon}{name}"
+
+    return replace(
+        request,
+        workloads=tuple(portable(spec) for spec in request.workloads),
+        strategies=tuple(portable(spec) for spec in request.strategies),
+    )
 
 
 def forked_workers(request: Request) -> Callable[[], WorkerHandle]:

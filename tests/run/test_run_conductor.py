@@ -1,0 +1,210 @@
+from __future__ import annotations
+
+import itertools
+import math
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from msgspec.structs import replace
+from stage import make_plan, make_run
+
+from bench.run.conductor import LEAST_LIVES, Conductor
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from stage import Stage
+
+    from bench.records import Run
+    from bench.run.process import CellError, WorkerLostError
+
+STRATEGIES = ("full", "requires_grad", "lr_zero")
+
+
+class Watched:
+    """A conductor with every state of the run that it saved."""
+
+    def __init__(self, stage: Stage, scratch: Path, *strategies: str, **asked: Any) -> None:
+        self.saved: list[Run] = []
+        self.plan = make_plan(*(strategies or STRATEGIES))
+        self.stage, self.scratch = stage, scratch
+        self.run = make_run(**asked)
+
+    def carry_out(self) -> Run:
+        conductor = Conductor(
+            self.run,
+            self.plan,
+            self.stage.start_worker,
+            self.saved.append,
+            self.scratch,
+            now=self.stage.clock,
+        )
+        return conductor.carry_out()
+
+
+def every_worker_has_its_own_luck(stage: Stage) -> None:
+    start_worker, lucks = stage.start_worker, itertools.cycle((1.0, 1.3, 1.1, 1.6))
+
+    def start_a_lucky_worker() -> Any:
+        stage.seconds["requires_grad"] = 0.005 * next(lucks)
+        return start_worker()
+
+    stage.start_worker = start_a_lucky_worker  # type: ignore[method-assign]
+
+
+def verdicts(run: Run) -> dict[str, str]:
+    return {cell.strategy: cell.verdict for cell in run.cells}
+
+
+def test_a_run_surveys_every_cell_and_then_times_them_together(
+    stage: Stage, tmp_path: Path
+) -> None:
+    run = Watched(stage, tmp_path).carry_out()
+    assert verdicts(run) == {"full": "reference", "requires_grad": "ok", "lr_zero": "ok"}
+    assert all(cell.samples.total and cell.summary for cell in run.cells)
+    surveyed = stage.heard.index("measure_memory lr_zero")
+    assert surveyed < stage.heard.index("ready full")
+    assert run.state == "done"
+
+
+def test_each_pass_of_a_survey_has_a_worker_of_its_own(stage: Stage, tmp_path: Path) -> None:
+    Watched(stage, tmp_path).carry_out()
+    for line in ("fresh lr_zero", "midway lr_zero", "measure_memory lr_zero"):
+        assert stage.heard[stage.heard.index(line) - 1] == "start"
+
+
+def test_the_run_is_saved_after_every_cell_and_every_life(stage: Stage, tmp_path: Path) -> None:
+    watched = Watched(stage, tmp_path)
+    watched.carry_out()
+    assert [len(run.cells) for run in watched.saved[:3]] == [1, 2, 3]
+    lives = [max(run.cells[0].origin.life, default=0) for run in watched.saved[2:-1]]
+    assert lives == list(range(len(lives)))
+
+
+def test_timing_stops_when_every_ratio_is_precise(stage: Stage, tmp_path: Path) -> None:
+    run = Watched(stage, tmp_path, precision=0.05, budget=1000.0).carry_out()
+    assert run.stopped_by == "precision"
+    assert run.timed_seconds < 1000.0
+    assert {cell.summary.lives for cell in run.cells if cell.summary} == {LEAST_LIVES}
+
+
+def test_timing_stops_when_the_budget_is_spent(stage: Stage, tmp_path: Path) -> None:
+    every_worker_has_its_own_luck(stage)
+    run = Watched(stage, tmp_path, budget=8.0, precision=1e-9).carry_out()
+    assert run.stopped_by == "budget"
+    assert run.timed_seconds == pytest.approx(8.0, rel=0.2)
+    assert not any(c.summary.precise for c in run.cells if c.strategy == "requires_grad")  # type: ignore[union-attr]
+
+
+def test_the_ratio_is_what_the_steps_took(stage: Stage, tmp_path: Path) -> None:
+    run = Watched(stage, tmp_path).carry_out()
+    summary = run.cells[1].summary
+    assert summary is not None
+    assert summary.phases["total"].ratio is not None
+    assert math.isclose(summary.phases["total"].ratio.value, 0.5)
+
+
+def test_a_cell_that_fails_in_its_survey_is_not_timed(
+    stage: Stage, tmp_path: Path, raises: CellError
+) -> None:
+    stage.on["fresh requires_grad"] = raises
+    run = Watched(stage, tmp_path).carry_out()
+    assert verdicts(run)["requires_grad"] == "failed"
+    assert run.cells[1].why == "RuntimeError: no"
+    assert "ready requires_grad" not in stage.heard
+    assert run.cells[2].summary is not None
+
+
+def test_a_cell_cut_off_from_the_loss_is_severed_and_not_timed(
+    stage: Stage, tmp_path: Path
+) -> None:
+    stage.cut = frozenset({"requires_grad"})
+    run = Watched(stage, tmp_path).carry_out()
+    assert verdicts(run)["requires_grad"] == "severed"
+    assert "ready requires_grad" not in stage.heard
+
+
+def test_a_worker_lost_in_a_turn_fails_that_cell_and_the_others_live_on(
+    stage: Stage, tmp_path: Path, dies: WorkerLostError
+) -> None:
+    stage.on["turn requires_grad"] = dies
+    run = Watched(stage, tmp_path).carry_out()
+    assert verdicts(run) == {"full": "reference", "requires_grad": "failed", "lr_zero": "ok"}
+    assert run.cells[1].why == "the worker was killed by SIGKILL"
+    assert run.cells[2].summary is not None
+    assert run.cells[2].summary.lives >= LEAST_LIVES
+
+
+def test_without_full_nothing_is_timed_and_everything_is_kept(
+    stage: Stage, tmp_path: Path, dies: WorkerLostError
+) -> None:
+    stage.on["ready full"] = dies
+    run = Watched(stage, tmp_path).carry_out()
+    assert verdicts(run)["full"] == "failed"
+    assert run.state == "done"
+    assert run.cells[2].memory.peak_bytes == 100
+
+
+def test_a_prediction_that_kills_its_worker_costs_the_prediction_alone(
+    stage: Stage, tmp_path: Path, dies: WorkerLostError
+) -> None:
+    stage.on["predict requires_grad"] = dies
+    run = Watched(stage, tmp_path).carry_out()
+    assert verdicts(run)["requires_grad"] == "ok"
+
+
+@pytest.mark.parametrize("moment", ["fresh lr_zero", "measure_memory full", "turn requires_grad"])
+def test_an_interruption_keeps_what_was_measured(
+    stage: Stage, tmp_path: Path, moment: str
+) -> None:
+    stage.on[moment] = KeyboardInterrupt()
+    watched = Watched(stage, tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        watched.carry_out()
+    assert watched.saved[-1].state == "interrupted"
+    assert stage.alive == 0
+
+
+@pytest.mark.parametrize("moment", ["fresh lr_zero", "measure_memory full", "turn requires_grad"])
+def test_a_run_taken_up_again_does_only_what_is_left(
+    stage: Stage, tmp_path: Path, moment: str
+) -> None:
+    stage.on[moment] = KeyboardInterrupt()
+    watched = Watched(stage, tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        watched.carry_out()
+    kept = watched.saved[-1]
+    stage.heard.clear()
+    watched.run = kept
+    run = watched.carry_out()
+    again = {line.split()[1] for line in stage.story("fresh")}
+    assert again == set(STRATEGIES) - {cell.strategy for cell in kept.cells}
+    assert verdicts(run) == {"full": "reference", "requires_grad": "ok", "lr_zero": "ok"}
+    assert run.state == "done"
+
+
+def test_a_finished_run_taken_up_again_measures_nothing(stage: Stage, tmp_path: Path) -> None:
+    watched = Watched(stage, tmp_path)
+    watched.run = watched.carry_out()
+    stage.heard.clear()
+    watched.carry_out()
+    assert not stage.story("fresh", "turn")
+
+
+def test_lives_are_numbered_on_after_an_interruption(stage: Stage, tmp_path: Path) -> None:
+    every_worker_has_its_own_luck(stage)
+    watched = Watched(stage, tmp_path, budget=4.0, precision=1e-9)
+    first = watched.carry_out()
+    watched.run = replace(first, request=replace(first.request, budget=8.0))
+    lives = watched.carry_out().cells[0].origin.life
+    assert lives == sorted(lives)
+    assert max(lives) > max(first.cells[0].origin.life)
+
+
+def test_groups_of_two_workloads_share_the_budget(stage: Stage, tmp_path: Path) -> None:
+    every_worker_has_its_own_luck(stage)
+    watched = Watched(stage, tmp_path, budget=20.0, precision=1e-9)
+    watched.plan = make_plan("full", "requires_grad", workloads=("a", "b"))
+    run = watched.carry_out()
+    lives = {cell.workload: len(set(cell.origin.life)) for cell in run.cells}
+    assert abs(lives["a"] - lives["b"]) <= 1
