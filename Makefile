@@ -59,7 +59,7 @@ report: $(VENV)/.installed  ## table and plots of RUN=results/<machine>/<run> ag
 	@$(BIN)/freezebench report $(or $(RUN),$(error say which: make report RUN=results/<machine>/<run>))
 
 selfbench: $(VENV)/.installed  ## what the harness itself costs (ARGS goes to pytest)
-	@$(BIN)/python -m pytest tests/perf --benchmark-enable --benchmark-only -q -s $(ARGS)
+	@$(BIN)/python -m pytest tests/perf/perf_*.py --benchmark-enable -q -s $(ARGS)
 
 clean:  ## remove the environment and everything that tools left behind
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis \

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -105,6 +106,24 @@ def run(*arguments: str) -> Result:
     return freezebench("run", "-w", "own.py:mlp", "--budget", "1", "--threads", "1", *arguments)
 
 
+@pytest.fixture(scope="module")
+def done_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of three cells, for the tests that only read one."""
+    folder = tmp_path_factory.mktemp("done")
+    (folder / "own.py").write_text(WORKLOADS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        run("-s", "requires_grad", "-s", "no_grad+eval")
+    return folder / "results"
+
+
+@pytest.fixture
+def finished(mine: Path, done_once: Path) -> Path:
+    """The folder of a finished run, to be read or damaged."""
+    shutil.copytree(done_once, mine / "results")
+    return only_run(mine)
+
+
 def only_run(folder: Path) -> Path:
     (path,) = folder.glob("results/*/*")
     return path
@@ -122,9 +141,8 @@ def test_a_run_ends_with_a_table_and_the_path_of_its_files(mine: Path) -> None:
     assert names == {"run.json", "table.md", "table.csv", *plots}
 
 
-def test_a_run_holds_what_was_measured_under_the_promised_names(mine: Path) -> None:
-    run("-s", "requires_grad")
-    record = json.loads((only_run(mine) / "run.json").read_text())
+def test_a_run_holds_what_was_measured_under_the_promised_names(finished: Path) -> None:
+    record = json.loads((finished / "run.json").read_text())
     assert {"schema", "request", "machine", "cells"} <= record.keys()
     for cell in record["cells"]:
         assert {
@@ -143,9 +161,8 @@ def test_a_run_names_no_host_user_or_path(mine: Path) -> None:
     assert f'"{os.uname().nodename}"' not in text
 
 
-def test_the_csv_has_one_row_a_cell(mine: Path) -> None:
-    run("-s", "requires_grad", "-s", "no_grad+eval")
-    rows = list(csv.DictReader((only_run(mine) / "table.csv").open()))
+def test_the_csv_has_one_row_a_cell(finished: Path) -> None:
+    rows = list(csv.DictReader((finished / "table.csv").open()))
     assert [row["strategy"] for row in rows] == ["full", "requires_grad", "no_grad+eval"]
 
 
@@ -241,9 +258,8 @@ def test_results_where_nothing_can_be_written_are_refused(mine: Path) -> None:
     assert "Traceback" not in result.output
 
 
-def test_options_that_change_a_run_are_refused_on_resuming(mine: Path) -> None:
-    run("-s", "requires_grad")
-    result = freezebench("run", "--resume", str(only_run(mine)), "--batch", "4")
+def test_options_that_change_a_run_are_refused_on_resuming(finished: Path) -> None:
+    result = freezebench("run", "--resume", str(finished), "--batch", "4")
     assert result.exit_code == 2
     assert "--batch" in result.output
 
@@ -260,16 +276,14 @@ def test_a_finished_run_can_be_given_more_time(mine: Path) -> None:
     )
 
 
-def test_a_report_is_made_again_to_the_byte(mine: Path) -> None:
-    run("-s", "requires_grad")
-    folder = only_run(mine)
-    before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    for path in folder.iterdir():
+def test_a_report_is_made_again_to_the_byte(finished: Path) -> None:
+    before = {path.name: path.read_bytes() for path in finished.iterdir()}
+    for path in finished.iterdir():
         if path.name != "run.json":
             path.unlink()
-    result = freezebench("report", str(folder))
+    result = freezebench("report", str(finished))
     assert result.exit_code == 0, result.output
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert {path.name: path.read_bytes() for path in finished.iterdir()} == before
 
 
 @pytest.mark.parametrize(
@@ -284,10 +298,9 @@ def test_a_report_is_made_again_to_the_byte(mine: Path) -> None:
     ids=["truncated", "newer schema", "NaN", "string for a number", "unknown field"],
 )
 def test_a_damaged_run_is_refused_with_the_place(
-    mine: Path, damage: Callable[[str], str], says: str
+    finished: Path, damage: Callable[[str], str], says: str
 ) -> None:
-    run("-s", "requires_grad")
-    file = only_run(mine) / "run.json"
+    file = finished / "run.json"
     file.write_text(damage(file.read_text()))
     result = freezebench("report", str(file))
     assert result.exit_code == 2

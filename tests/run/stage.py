@@ -1,9 +1,8 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -22,6 +21,9 @@ from bench.records import (
 )
 from bench.run.messages import Findings, Prediction, TurnReading, WarmUpReading
 from bench.run.process import CellError, WorkerLostError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 MACHINE = Machine(
     name="a machine",
@@ -163,23 +165,25 @@ class ScriptedWorker:
     def _answer(self, name: str, cell: str, arguments: tuple[Any, ...]) -> Any:
         stage = self._stage
         step = stage.seconds.get(cell, 1.0)
-        if name in ("fresh", "midway"):
-            if cell in stage.cut:
-                return Midway(verdict="severed", why="cut", drift=None)
-            verdict = "reference" if cell == "full" else "ok"
-            return Midway(verdict=verdict, why="", drift=Drift(steps=2))
-        if name == "predict":
-            return Prediction(peak_bytes=100, resident_bytes=10, counters=Counters())
-        if name == "measure_memory":
-            return Findings(Memory(peak_bytes=100), Counters(forward_flops=1, backward_flops=2))
-        if name == "warm_up":
-            stage.now += step
-            return WarmUpReading(times(step), [True])
-        if name == "turn":
-            steps = arguments[1]
+        if name in ("warm_up", "turn"):
+            steps = 1 if name == "warm_up" else arguments[1]
             stage.now += steps * step
-            return TurnReading(times(*[step] * steps), None, steps * step, steps * step, 0)
-        return None
+            taken = times(*[step] * steps)
+            if name == "warm_up":
+                return WarmUpReading(taken, [True])
+            return TurnReading(taken, None, steps * step, steps * step, 0)
+        if cell in stage.cut and name in ("fresh", "midway"):
+            return Midway(verdict="severed", why="cut", drift=None)
+        verdict = "reference" if cell == "full" else "ok"
+        answers = {
+            "predict": Prediction(peak_bytes=100, resident_bytes=10, counters=Counters()),
+            "fresh": Midway(verdict=verdict, why="", drift=Drift(steps=2)),
+            "midway": Midway(verdict=verdict, why="", drift=Drift(steps=2)),
+            "measure_memory": Findings(
+                Memory(peak_bytes=100), Counters(forward_flops=1, backward_flops=2)
+            ),
+        }
+        return answers.get(name)
 
     def end(self) -> None:
         if not self._ended:

@@ -154,9 +154,7 @@ def test_a_prediction_that_kills_its_worker_costs_the_prediction_alone(
 
 
 @pytest.mark.parametrize("moment", ["fresh lr_zero", "measure_memory full", "turn requires_grad"])
-def test_an_interruption_keeps_what_was_measured(
-    stage: Stage, tmp_path: Path, moment: str
-) -> None:
+def test_an_interruption_keeps_what_was_measured(stage: Stage, tmp_path: Path, moment: str) -> None:
     stage.on[moment] = KeyboardInterrupt()
     watched = Watched(stage, tmp_path)
     with pytest.raises(KeyboardInterrupt):

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from stage import make_cell
 from hypothesis import given
 from hypothesis import strategies as st
+from stage import make_cell
 
 from bench.run.packing import SHARE_OF_MEMORY, Weight, bytes_of, pack
 
