@@ -42,5 +42,5 @@ class Plan(Record, frozen=True):
     """All cells of a request, and the machine that they run on."""
 
     machine: Machine
-    memory_bytes: int
+    memory_bytes: int | None
     cells: tuple[CellPlan, ...]

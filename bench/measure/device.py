@@ -58,12 +58,25 @@ class Device:
         if self.is_accelerator:
             torch.accelerator.synchronize(self.torch_device)
 
-    def memory_bytes(self) -> int:
+    def memory_bytes(self) -> int | None:
         """Memory that cells may take: free on an accelerator, available on the host."""
         if self.is_accelerator:
-            free, _ = torch.accelerator.get_memory_info(self.torch_device)
-            return int(free)
+            free_and_total = self._free_and_total()
+            return free_and_total[0] if free_and_total else None
         return int(psutil.virtual_memory().available)
+
+    def total_memory_bytes(self) -> int | None:
+        """All memory of an accelerator."""
+        free_and_total = self._free_and_total()
+        return free_and_total[1] if free_and_total else None
+
+    def _free_and_total(self) -> tuple[int, int] | None:
+        # `torch.accelerator.get_memory_info` is younger than the oldest torch supported.
+        module = torch.get_device_module(self.torch_device)
+        if not hasattr(module, "mem_get_info"):
+            return None
+        free, total = module.mem_get_info(self.torch_device)
+        return int(free), int(total)
 
     def reset_peaks(self) -> None:
         """Start the allocator's peaks anew."""
@@ -109,6 +122,8 @@ def choose(
         raise DeviceError(
             f"there is no device called '{name}'; " + suggest(name, ["cpu", "cuda", "auto", "mps"])
         ) from None
+    if wanted.type == "cpu":
+        return Device(torch.device("cpu"))
     if wanted.type != present:
         raise DeviceError(_why_absent(wanted.type))
     index = wanted.index or 0

@@ -6,7 +6,7 @@ Bitwise first: a tensor has moved as soon as one bit of it differs. Then by how 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -38,20 +38,24 @@ class Reference:
     Attributes:
         updates: Δ of each trainable parameter after the steps, on the CPU.
         with_gradient: trainable parameters that received a gradient.
+        repeat_error: how far the same training came out differently when repeated; 0 where the
+            device computes the same bits each time.
     """
 
     updates: dict[str, Tensor]
     with_gradient: frozenset[str]
+    repeat_error: float = 0.0
 
     def save(self, path: Path) -> None:
         """Write to a file that `load` reads."""
-        torch.save({"updates": self.updates, "with_gradient": sorted(self.with_gradient)}, path)
+        stored = {**vars(self), "with_gradient": sorted(self.with_gradient)}
+        torch.save(stored, path)
 
     @classmethod
     def load(cls, path: Path) -> Reference:
         """Read what `save` wrote."""
         stored = torch.load(path, weights_only=True, mmap=True)
-        return cls(stored["updates"], frozenset(stored["with_gradient"]))
+        return cls(**{**stored, "with_gradient": frozenset(stored["with_gradient"])})
 
 
 @dataclass(frozen=True)
@@ -71,10 +75,10 @@ class Observation:
     updates: dict[str, Tensor]
     with_gradient: frozenset[str]
 
-    @property
-    def reference(self) -> Reference:
-        """This observation, as what others are compared with."""
-        return Reference(self.updates, self.with_gradient)
+    def reference(self, repeated: Observation) -> Reference:
+        """What others are compared with; `repeated`, the same training again, is the yardstick."""
+        once = Reference(self.updates, self.with_gradient)
+        return replace(once, repeat_error=_update_error(repeated.updates, once) or 0.0)
 
     def drift(self, reference: Reference | None) -> Drift:
         """The record of this observation; without a reference, no comparison with one."""

@@ -17,7 +17,13 @@ NOTHING_REACHES_THE_LOSS = (
 )
 
 
-def judge(drift: Drift, dtype: str, *, is_reference: bool = False) -> tuple[Verdict, str]:
+NOISE_FACTOR = 5
+"""A device that computes other bits each time may differ so many times its own repeat error."""
+
+
+def judge(
+    drift: Drift, dtype: str, *, is_reference: bool = False, repeat_error: float = 0.0
+) -> tuple[Verdict, str]:
     """The verdict on a drift, and its reason with names and figures (empty for `ok`)."""
     if is_reference:
         return "reference", _reference_note(drift)
@@ -27,7 +33,8 @@ def judge(drift: Drift, dtype: str, *, is_reference: bool = False) -> tuple[Verd
         reasons.append(("severed", f"trainable, but never given a gradient: {names}"))
     if drift.moved:
         reasons.append(("leaks", f"frozen, but moved in {drift.steps} steps: {_moves(drift)}"))
-    error, tolerance = drift.update_error, UPDATE_TOLERANCE[dtype]
+    error = drift.update_error
+    tolerance = max(UPDATE_TOLERANCE[dtype], NOISE_FACTOR * repeat_error)
     if not drift.without_gradient and (error is None or error > tolerance):
         size = "is not finite" if error is None else f"is off by {error:.2g} of its size"
         reasons.append(("diverges", f"the trainable update {size} (tolerance {tolerance:g})"))

@@ -26,7 +26,7 @@ def fingerprint(device: Device) -> Machine:
     accelerator, accelerator_memory, cudnn, driver = None, None, None, None
     if device.is_accelerator:
         accelerator = _accelerator_name(device)
-        accelerator_memory = torch.accelerator.get_memory_info(device.torch_device)[1]
+        accelerator_memory = device.total_memory_bytes()
         name = accelerator
         if torch.backends.cudnn.is_available():  # type: ignore[no-untyped-call]
             cudnn = str(torch.backends.cudnn.version())  # type: ignore[no-untyped-call]
@@ -59,8 +59,8 @@ def physical_cores() -> int:
 
 def _accelerator_name(device: Device) -> str:
     kind = device.torch_device.type
-    module = getattr(torch, kind, None)
-    if module is not None and hasattr(module, "get_device_name"):
+    module = torch.get_device_module(device.torch_device)
+    if hasattr(module, "get_device_name"):
         return str(module.get_device_name(device.torch_device))
     return kind
 

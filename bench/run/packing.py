@@ -21,15 +21,17 @@ class Weight(NamedTuple):
 
 
 def pack(
-    cells: Sequence[CellPlan], weights: dict[tuple[str, str], Weight], memory_bytes: int
+    cells: Sequence[CellPlan], weights: dict[tuple[str, str], Weight], memory_bytes: int | None
 ) -> list[list[CellPlan]]:
     """Split the cells of one workload, `full` first, into groups that fit.
 
     All cells of a group are resident while one of them is at its peak. A cell without a weight
     counts as nothing, and a cell that fits in no group gets one with `full` alone: it may still
-    run, and if not, its failure says so.
+    run, and if not, its failure says so. Where memory is not known, all cells share a group.
     """
     full, *others = cells
+    if memory_bytes is None:
+        return [list(cells)]
     room = memory_bytes * SHARE_OF_MEMORY
     groups: list[list[CellPlan]] = [[full]]
     for cell in others:

@@ -151,7 +151,7 @@ def _refuse_what_cannot_fit(
 ) -> None:
     available = device.memory_bytes()
     needed = predicted_peak(spec, request, chosen, device)
-    if needed is None or needed <= available:
+    if needed is None or available is None or needed <= available:
         return
     workload = workloads.build(spec, chosen, meta=True)
     batch = workloads.batch_size(workload.batches[0])

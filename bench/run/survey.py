@@ -122,7 +122,8 @@ def measure_reference(cell: CellPlan, folder: str, in_eval: bool) -> None:
     chosen = msgspec.structs.replace(cell, strategy_spec=spec)
     for midway in (False, True):
         path = reference_path(folder, cell.workload, in_eval=in_eval, midway=midway)
-        _observe(chosen, midway=midway).reference.save(path)
+        first, again = (_observe(chosen, midway=midway) for _ in range(2))
+        first.reference(again).save(path)
 
 
 def measure_drift(cell: CellPlan, folder: str, midway: bool) -> Midway:
@@ -137,7 +138,9 @@ def measure_drift(cell: CellPlan, folder: str, midway: bool) -> Midway:
         return Midway(verdict="severed", why=NOTHING_REACHES_THE_LOSS, drift=None)
     is_reference = cell.strategy.removesuffix(EVAL) == "full"
     drift = observation.drift(None if is_reference else reference)
-    verdict, why = judge(drift, cell.dtype, is_reference=is_reference)
+    verdict, why = judge(
+        drift, cell.dtype, is_reference=is_reference, repeat_error=reference.repeat_error
+    )
     return Midway(verdict=verdict, why=why, drift=drift)
 
 
