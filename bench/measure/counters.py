@@ -77,8 +77,12 @@ _MOVERS = (
 )
 
 
+# Namespaces of torch's own bookkeeping. Operators of other libraries may compute anything.
+_BOOKKEEPING = ("prim", "profiler")
+
+
 def _computes(func: Any) -> bool:
-    if func.is_view or torch.Tag.pointwise in func.tags or func.namespace != "aten":
+    if func.is_view or torch.Tag.pointwise in func.tags or func.namespace in _BOOKKEEPING:
         return False
     name = func._schema.name.split("::")[-1].lstrip("_")
     if func._schema.is_mutable and not name.startswith("native"):

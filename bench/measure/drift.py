@@ -27,10 +27,6 @@ if TYPE_CHECKING:
 Kind = Literal["parameter", "buffer", "effective weight"]
 
 
-class NothingReachesTheLossError(Exception):
-    """The loss depends on nothing trainable, so there is no backward pass to run."""
-
-
 @dataclass(frozen=True)
 class Reference:
     """What the trainable part should do: full gradients, an optimizer on that part alone.
@@ -111,15 +107,9 @@ def observe(training: Training, steps: int) -> Observation:
         with_gradient.update(name for name, tensor in trainable.items() if tensor.grad is not None)
 
     marks = PhaseMarks(at_update=note_gradients)
-
-    def forward_done(loss: Tensor) -> None:
-        if not loss.requires_grad:
-            raise NothingReachesTheLossError
-        marks()
-
     for number in range(steps):
         torch.manual_seed(training.recipe.seed + number)
-        training.step(marks, forward_done)
+        training.step(marks)
     after = _frozen_tensors(model, partition)
     return Observation(
         steps=steps,

@@ -87,29 +87,41 @@ def storage_bytes(tensors: Iterable[Tensor]) -> int:
 
 
 class SavedStorages(saved_tensors_hooks):
-    """Adds up what the graph saves for backward while it is entered, each storage once.
+    """Adds up what the graph keeps for backward, of what it saved while this was entered.
 
-    A saved view of a parameter (such as the transposed weight of a linear layer) shares the
-    parameter's storage and costs nothing, so storages of `free` are left out.
+    Each storage counts once, and no more when the graph that saved it is gone: `detach` drops the
+    frozen part's long before the backward pass. A saved view of a parameter (such as the
+    transposed weight of a linear layer) shares the parameter's storage and costs nothing, so
+    storages of `free` are left out.
     """
 
     def __init__(self, free: Iterable[Tensor]) -> None:
         self._free = {tensor.untyped_storage()._cdata for tensor in free}
-        self._saved: dict[int, int] = {}
+        self._sizes: dict[int, int] = {}
+        self._times: Counter[int] = Counter()
         super().__init__(self._pack, lambda saved: saved)
 
     @property
     def bytes(self) -> int:
-        """Bytes saved so far."""
-        return sum(self._saved.values())
+        """Bytes that the graph keeps now."""
+        return sum(self._sizes.values())
 
     def _pack(self, tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        if storage._cdata not in self._free:
-            self._saved[storage._cdata] = storage.nbytes()
         # Detached: a node that saves its own output would otherwise hold itself alive, and one
         # that backward never visits would do so for good.
-        return tensor.detach()
+        kept = tensor.detach()
+        storage = kept.untyped_storage()
+        key = storage._cdata
+        if key not in self._free:
+            self._sizes[key] = storage.nbytes()
+            self._times[key] += 1
+            weakref.finalize(kept, self._release, key)
+        return kept
+
+    def _release(self, key: int) -> None:
+        self._times[key] -= 1
+        if not self._times[key]:
+            del self._times[key], self._sizes[key]
 
 
 class MemoryReading:
@@ -174,16 +186,17 @@ def differing_allocations(measured: Counter[str], predicted: Counter[str]) -> st
 
 def _saved_bytes(training: Training, notes: list[str]) -> int | None:
     saved = SavedStorages([*training.model.parameters(), *training.model.buffers()])
+    kept: list[int] = []
     try:
         with saved:
-            training.step(PhaseMarks())
+            training.step(PhaseMarks(), lambda _: kept.append(saved.bytes))
     except RuntimeError as error:
         if "saved tensor hooks" not in str(error):
             raise
         notes.append("saved_bytes: torch.func transforms allow no saved-tensor hooks")
         training.step(PhaseMarks())
         return None
-    return saved.bytes
+    return kept[0]
 
 
 def _frozen_storages(training: Training) -> set[int]:

@@ -48,6 +48,10 @@ class Recipe:
     foreach: bool | None = None
 
 
+class NothingReachesTheLossError(Exception):
+    """The loss depends on nothing trainable, so there is no backward pass to run."""
+
+
 class Training:
     """A workload in training under one strategy.
 
@@ -114,11 +118,21 @@ class Training:
             mark: called where forward, backward and update begin and where the step ends.
             forward_done: called with the loss instead of `mark` between forward and backward.
             zero: clear gradients at the end, as a training loop does.
+
+        Raises:
+            NothingReachesTheLossError: the strategy cut the loss off from everything trainable.
         """
+        done = forward_done or mark
+
+        def between(loss: Tensor) -> None:
+            if not loss.requires_grad:
+                raise NothingReachesTheLossError
+            done(loss)
+
         step = self._steps[self.taken % len(self._steps)]
         self.taken += 1
         mark()
-        self.strategy.differentiate(step, forward_done or mark)
+        self.strategy.differentiate(step, between)
         mark()
         self.strategy.before_update(step)
         if self._scaler is None:

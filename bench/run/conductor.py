@@ -5,11 +5,13 @@ from __future__ import annotations
 import random
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
 from bench.records import Cell, Counters, Interference, Memory, Midway, Run, Samples, Warmup
+from bench.run.messages import Prediction
 from bench.run.packing import Weight, pack
 from bench.run.process import CellError, RefusedError
 from bench.run.progress import Unwatched
@@ -113,28 +115,29 @@ class Conductor:
                 self._measure_references(missing)
             for cell in missing:
                 self._progress.advance(0, f"{cell.workload} × {cell.strategy}")
-                self._cells[cell.key] = self._survey_cell(cell, predictions.get(cell.key))
+                self._cells[cell.key] = self._survey_cell(
+                    cell, predictions.get(cell.key, Prediction())
+                )
                 self._keep()
                 self._progress.advance(1)
 
-    def _predict(self, cells: list[CellPlan]) -> dict[Key, Any]:
+    def _predict(self, cells: list[CellPlan]) -> dict[Key, Prediction]:
         """Predictions of one workload's cells, all from one worker: `meta` computes nothing."""
-        predictions: dict[Key, Any] = {}
+        predictions: dict[Key, Prediction] = {}
         worker = self._start_worker()
         try:
             for cell in cells:
                 try:
-                    prediction = worker.ask("predict", cell, timeout=self._timeout)
+                    prediction: Prediction = worker.ask("predict", cell, timeout=self._timeout)
                 except CellError as error:
                     if error.worker_lost:
                         worker.end()
                         worker = self._start_worker()
                     continue
                 predictions[cell.key] = prediction
-                if prediction.peak_bytes is not None:
-                    self._weights[cell.key] = Weight(
-                        prediction.peak_bytes, prediction.resident_bytes
-                    )
+                peak, resident = prediction.peak_bytes, prediction.resident_bytes
+                if peak is not None and resident is not None:
+                    self._weights[cell.key] = Weight(peak, resident)
         finally:
             worker.end()
         return predictions
@@ -148,25 +151,25 @@ class Conductor:
                     f"the workload {cells[0].workload} cannot be trained at all: {error}"
                 ) from error
 
-    def _survey_cell(self, plan: CellPlan, prediction: Any) -> Cell:
+    def _survey_cell(self, plan: CellPlan, prediction: Prediction) -> Cell:
+        """Memory first, while the worker is fresh; then drift, for both moments of the freeze."""
         cell = new_cell(plan)
+        worker = self._start_worker()
+        ask = partial(worker.ask, timeout=self._timeout)
         try:
-            fresh: Midway = self._alone("measure_drift", plan, self._scratch, midway=False)
+            findings = ask("measure_memory", plan, prediction)
+            cell = replace(cell, memory=findings.memory, counters=findings.counters)
+            fresh: Midway = ask("measure_drift", plan, self._scratch, False)
+            cell = replace(cell, verdict=fresh.verdict, why=fresh.why, drift=fresh.drift)
+            try:
+                midway: Midway = ask("measure_drift", plan, self._scratch, True)
+            except CellError as error:
+                midway = Midway(verdict="failed", why=str(error), drift=None)
+            return replace(cell, midway=midway)
         except CellError as error:
             return replace(cell, verdict="failed", why=str(error))
-        cell = replace(cell, verdict=fresh.verdict, why=fresh.why, drift=fresh.drift)
-        try:
-            midway = self._alone("measure_drift", plan, self._scratch, midway=True)
-        except CellError as error:
-            midway = Midway(verdict="failed", why=str(error), drift=None)
-        cell = replace(cell, midway=midway)
-        if fresh.drift is None:  # backward cannot run, so there is no step to measure
-            return cell
-        try:
-            findings = self._alone("measure_memory", plan, prediction)
-        except CellError as error:
-            return replace(cell, verdict="failed", why=str(error))
-        return replace(cell, memory=findings.memory, counters=findings.counters)
+        finally:
+            worker.end()
 
     def _time(self) -> str:
         """Let groups live until all are precise (`precision`) or time is spent (`budget`)."""

@@ -19,11 +19,11 @@ import strategies
 from bench import workloads
 from bench.measure.counters import read_counters
 from bench.measure.device import choose
-from bench.measure.drift import NothingReachesTheLossError, Observation, Reference, observe
+from bench.measure.drift import Observation, Reference, observe
 from bench.measure.memory import MemoryReading, differing_allocations, read_memory
-from bench.measure.training import Recipe, Training
+from bench.measure.training import NothingReachesTheLossError, Recipe, Training
 from bench.measure.verdict import NOTHING_REACHES_THE_LOSS, judge
-from bench.records import Midway
+from bench.records import Counters, Memory, Midway
 from bench.run.messages import Findings, Prediction
 from bench.run.plan import describe, options
 from strategies.full import Full
@@ -35,6 +35,8 @@ WARM_STEPS = 3
 """Steps of ordinary training before a freeze in the middle."""
 
 EVAL = "+eval"
+
+NO_STEP = "nothing trainable reaches the loss, so there is no step to measure"
 
 
 def recipe(cell: CellPlan, *, device: str | None = None, compiled: bool = True) -> Recipe:
@@ -86,7 +88,10 @@ def measure_memory(cell: CellPlan, prediction: Prediction) -> Findings:
     device = choose(cell.device)
     device.reset_peaks()
     training = start(cell, compiled=False)
-    reading = read_memory(training)
+    try:
+        reading = read_memory(training)
+    except NothingReachesTheLossError:
+        return Findings(Memory(notes=[NO_STEP]), Counters(notes=[NO_STEP]))
     device.synchronize()
     peaks = device.peaks()
     memory = msgspec.structs.replace(

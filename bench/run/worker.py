@@ -21,6 +21,7 @@ from bench import workloads
 from bench.measure.clock import StepTimes, TurnTimes
 from bench.measure.device import DeviceError, choose
 from bench.run import survey
+from bench.run.heap import keep_freed_memory
 from bench.run.messages import Done, Failed, Refused, TurnReading, WarmUpReading
 from bench.run.plan import RequestError, describe, plan
 
@@ -115,6 +116,7 @@ def serve(connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the conductor decides about Ctrl-C
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _end_with_parent()
+    keep_freed_memory()
     worker = Worker()
     while True:
         try:
