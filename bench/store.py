@@ -106,7 +106,7 @@ def load(path: Path) -> tuple[RunFolder, Run]:
         return RunFolder(file.parent), msgspec.json.decode(content, type=Run)
     except msgspec.ValidationError as error:
         raise StoreError(f"{file} is not a valid run: {error}") from error
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise StoreError(f"{file} is truncated or no JSON: {error}") from error
 
 

@@ -43,10 +43,10 @@ def summarize(cell: Cell, full: Cell | None, precision: float, *, fills: bool) -
         turns = turn_medians(getattr(cell.samples, name), cell.origin)
         seconds = grouped_mean(by_life(_logs(turns))).exp()
         ratio = None
-        if full is not None and full.samples.total and cell.strategy != full.strategy:
+        if full is not None and cell.strategy != full.strategy:
             ratio = paired_ratio(turns, turn_medians(getattr(full.samples, name), full.origin))
-            if ratio is not None and name in ("backward", "total"):
-                precise &= ratio.relative_half_width <= precision
+            if name in ("backward", "total"):
+                precise &= ratio is not None and ratio.relative_half_width <= precision
         phases[name] = Phase(_interval(seconds), None if ratio is None else _interval(ratio))
     host = cell.host_samples
     host_seconds = median(host.total) if host else None

@@ -6,7 +6,7 @@ import random
 import time
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec.structs import replace
 
@@ -171,8 +171,11 @@ class Conductor:
         finally:
             worker.end()
 
-    def _time(self) -> str:
-        """Let groups live until all are precise (`precision`) or time is spent (`budget`)."""
+    def _time(self) -> Literal["precision", "budget"] | None:
+        """Let groups live until all are precise (`precision`) or time is spent (`budget`).
+
+        `None` where nothing could be timed.
+        """
         request = self._run.request
         groups = [
             Group(group)
@@ -190,9 +193,9 @@ class Conductor:
         self._progress.begin("timing", request.budget)
         self._progress.advance(self._run.timed_seconds)
         while True:
-            waiting = [group for group in groups if not group.precise and len(group.cells) > 1]
+            waiting = [group for group in groups if group.cells and not group.precise]
             if not waiting:
-                return "precision"
+                return "precision" if any(group.precise for group in groups) else None
             left = request.budget - self._run.timed_seconds
             never_lived = [group for group in waiting if group.lives == 0]
             if left <= 0 and not never_lived:
@@ -260,7 +263,7 @@ class Conductor:
                 cell, full, self._run.request.precision, fills=plan.fills_each_batch
             )
             self._cells[plan.key] = replace(cell, summary=summary)
-        contenders = [self._cells[plan.key].summary for plan in group.cells[1:]]
+        contenders = [self._cells[plan.key].summary for plan in group.cells[1:] or group.cells]
         group.precise = all(
             summary is not None and summary.precise and summary.lives >= LEAST_LIVES
             for summary in contenders

@@ -150,7 +150,7 @@ def _is_installed(package: str, beside: Path) -> bool:
 
 
 def _plan(request: Request, start_worker: Callable[[], WorkerHandle], progress: Progress) -> Plan:
-    progress.begin("starting torch", 1)
+    progress.begin("starting torch, building the workloads", 1)
     worker = start_worker()
     try:
         plan: Plan = worker.ask("plan", request, timeout=request.cell_timeout)

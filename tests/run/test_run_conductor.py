@@ -149,6 +149,22 @@ def test_without_full_nothing_is_timed_and_everything_is_kept(
     assert run.cells[2].memory.peak_bytes == 100
 
 
+def test_full_alone_is_timed_too(stage: Stage, tmp_path: Path) -> None:
+    run = Watched(stage, tmp_path, "full").carry_out()
+    summary = run.cells[0].summary
+    assert summary is not None
+    assert summary.lives == LEAST_LIVES
+    assert run.stopped_by == "precision"
+
+
+def test_a_run_of_failures_alone_was_not_stopped_by_precision(
+    stage: Stage, tmp_path: Path, raises: CellError
+) -> None:
+    for name in STRATEGIES:
+        stage.on[f"fresh {name}"] = raises
+    assert Watched(stage, tmp_path).carry_out().stopped_by is None
+
+
 def test_a_prediction_that_kills_its_worker_costs_the_prediction_alone(
     stage: Stage, tmp_path: Path, dies: WorkerLostError
 ) -> None:

@@ -1,0 +1,54 @@
+"""What the README shows, works."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from bench import store
+from bench.cli import main
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def python_blocks() -> dict[str, str]:
+    """The README's Python files, by the name in their first line."""
+    blocks = re.findall(r"```python\n# (\S+\.py)\n(.*?)```", README, re.DOTALL)
+    return dict(blocks)
+
+
+def test_the_readme_shows_a_model_and_a_strategy_of_ones_own() -> None:
+    assert set(python_blocks()) == {"my_model.py", "my_strategy.py"}
+
+
+def test_the_readmes_model_and_strategy_run_as_they_stand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, text in python_blocks().items():
+        (tmp_path / name).write_text(text)
+    done = CliRunner().invoke(
+        main,
+        ["run", "-w", "my_model.py:finetune", "-s", "requires_grad", "-s", "my_strategy.py:Undo",
+         "--budget", "1"],
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    (folder,) = tmp_path.glob("results/*/*")
+    verdicts = {cell.strategy: cell.verdict for cell in store.load(folder)[1].cells}
+    assert verdicts == {"full": "reference", "requires_grad": "ok", "undo": "ok"}
+
+
+@pytest.mark.parametrize("path", re.findall(r"\]\(((?!http)[^)#]+)\)", README))
+def test_everything_the_readme_points_to_is_there(path: str) -> None:
+    assert (ROOT / path).exists()
+
+
+def test_every_option_that_the_readme_names_exists() -> None:
+    text = CliRunner().invoke(main, ["run", "--help"]).output
+    named = set(re.findall(r"`(--[a-z-]+)", README))
+    assert named
+    assert {option for option in named if option not in text} == set()
