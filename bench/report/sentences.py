@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bench.report.names import shorten
 from bench.report.reading import by_workload, ideal, ratio, reference
-from bench.report.units import TIMES, duration, number, percent, share, times
+from bench.report.units import TIMES, duration, number, percent, says_nothing, share, times
 
 if TYPE_CHECKING:
     from bench.records import Cell, Interval, Run
@@ -45,6 +45,12 @@ def winner(workload: str, cells: list[Cell]) -> str:
             f"{name}: {_short(best.strategy)} comes out fastest of those that train the same, at "
             f"{times(value)} of full's time{_allowed(best)}{_memory(best, cells)}; one life was "
             "measured, so there is no interval and no order is certain."
+        )
+    if says_nothing(value):
+        return (
+            f"{name}: nothing can be said of times, because the machine was too busy with other "
+            "work; measure again when it is quieter, with fewer --threads than cores, or with a "
+            "larger --budget."
         )
     if value.high >= 1:
         return (
@@ -85,7 +91,8 @@ def unreached(run: Run) -> str | None:
     if width > 0:
         text += (
             f"; widest is the {phase} ratio of {_short(widest.strategy)} on "
-            f"{_short(widest.workload)} at ±{percent(width)}"
+            f"{_short(widest.workload)} at "
+            + (f"±{percent(width)}" if width < 1 else "more than ±100%")
         )
     return f"{text}. Give a larger --budget (it was {duration(run.request.budget)})."
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 INTERVAL = f"{CONFIDENCE:.0%} interval"
 MILLI = 1e-3
 MIB = 2**20
+_MEANINGLESS = 10  # times the lower bound is the upper one
 ABSENT = "\u2013"
 TIMES = "\u00d7"  # the sign of a ratio
 
@@ -36,6 +37,8 @@ def milliseconds(seconds: Interval | None, *, bounds: bool = True) -> str:
     value = seconds.value / MILLI
     digits = places(value)
     text = f"{value:.{digits}f}"
+    if bounds and says_nothing(seconds):
+        return f"{text} [?]"
     if bounds and seconds.low is not None and seconds.high is not None:
         text += f" [{seconds.low / MILLI:.{digits}f}, {seconds.high / MILLI:.{digits}f}]"
     return text
@@ -47,23 +50,34 @@ def _ratio_places(ratio: Interval) -> int:
     return 3 if narrow or ratio.value < 0.095 else 2
 
 
+def says_nothing(value: Interval) -> bool:
+    """Whether an interval spans so much that its figure means nothing."""
+    if value.low is None or value.high is None:
+        return False
+    return value.high > _MEANINGLESS * value.low
+
+
 def ratio(value: Interval | None) -> str:
-    """A ratio with its interval: `0.34 [0.32, 0.36]`."""
+    """A ratio with its interval: `0.34 [0.32, 0.36]`; `0.34 [?]` where that says nothing."""
     if value is None:
         return ABSENT
     digits = _ratio_places(value)
     text = f"{value.value:.{digits}f}"
+    if says_nothing(value):
+        return f"{text} [?]"
     if value.low is not None and value.high is not None:
         text += f" [{value.low:.{digits}f}, {value.high:.{digits}f}]"
     return text
 
 
 def ratio_within(value: Interval | None) -> str:
-    """A ratio with the larger of its two half widths: `0.34 ±0.02`."""
+    """A ratio with the larger of its two half widths: `0.34 ±0.02`, or `0.34 ±?`."""
     if value is None:
         return ABSENT
     digits = _ratio_places(value)
     text = f"{value.value:.{digits}f}"
+    if says_nothing(value):
+        return f"{text} ±?"
     if value.low is not None and value.high is not None:
         text += f" ±{max(value.high - value.value, value.value - value.low):.{digits}f}"
     return text

@@ -102,6 +102,11 @@ def test_an_index_that_is_too_high_is_refused_with_those_there_are(machine, coun
     assert said.endswith(advice)
 
 
+@pytest.mark.parametrize("count", [1, 4])
+def test_the_first_index_that_is_not_there_is_refused(machine, count: int) -> None:
+    assert f"{count} cuda device(s)" in refusal(f"cuda:{count}", machine(count))
+
+
 @pytest.mark.parametrize("count", [0, 1])
 def test_a_misspelt_name_gets_the_nearest_one(machine, count: int) -> None:
     said = refusal("cudda", machine(count))

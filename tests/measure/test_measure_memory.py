@@ -330,11 +330,11 @@ def test_a_tied_weight_is_counted_once() -> None:
 
 @pytest.mark.parametrize(
     ("strategy", "kept"),
-    [("requires_grad", 0), ("restore", WEIGHT), ("feature_cache", 2 * ACTIVATION)],
+    [("requires_grad", 0), ("restore", WEIGHT), ("feature_cache", 5 * ACTIVATION)],
 )
 def test_a_strategy_s_own_tensors_are_its_own(strategy: str, kept: int) -> None:
     trained = training(
-        layers(3, WIDTH), front(1), strategy, batches=[torch.ones(ROWS, WIDTH) for _ in range(2)]
+        layers(3, WIDTH), front(1), strategy, batches=[torch.ones(ROWS, WIDTH) for _ in range(5)]
     )
     assert read_memory(trained).memory.strategy_bytes == kept
 
@@ -343,6 +343,24 @@ def test_what_stays_between_steps_is_the_sum_of_its_parts() -> None:
     memory = memory_of(4, front(2), "requires_grad")
     # Four weights, two optimizer states, one batch.
     assert memory.resident_bytes == 4 * WEIGHT + 2 * ADAM + ACTIVATION
+
+
+def test_what_the_strategy_keeps_stays_between_steps() -> None:
+    plain, snapshot = (
+        memory_of(4, front(2), name, optimizer="sgd").resident_bytes
+        for name in ("optimizer_subset", "restore")
+    )
+    assert plain == 6 * WEIGHT + ACTIVATION  # two gradients pile up that no optimizer clears
+    assert snapshot == 6 * WEIGHT + ACTIVATION  # two copies
+
+
+def test_a_parameter_and_a_buffer_that_no_step_uses_are_there_all_the_same() -> None:
+    model = layers(3, WIDTH)
+    model[1].register_parameter("spare", nn.Parameter(torch.ones(100)))
+    model[1].register_buffer("constant", torch.ones(50))
+    batches = [torch.ones(ROWS, WIDTH)]
+    found = read_memory(training(model, ["0"], batches=batches, optimizer="sgd")).memory
+    assert found.resident_bytes == 3 * WEIGHT + 150 * FLOAT + ACTIVATION
 
 
 def test_the_peak_is_above_everything_that_is_there_at_once() -> None:
