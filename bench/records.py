@@ -235,8 +235,12 @@ class Midway(Record, frozen=True, omit_defaults=False):
     drift: Drift | None
 
 
-class Cell(Record, frozen=True):
-    """One workload trained with one strategy, and what was found."""
+class Cell(Record, frozen=True, omit_defaults=False):
+    """One workload trained with one strategy, and what was found.
+
+    `midway`, `summary` and `drift` are null where there was nothing to find: a cell that failed, or
+    whose loss nothing trainable reaches.
+    """
 
     workload: str
     strategy: str

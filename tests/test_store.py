@@ -390,7 +390,7 @@ def test_a_folder_that_is_taken_is_never_given_again(
 @pytest.mark.parametrize(
     ("name", "called"),
     [
-        ("NVIDIA H200", "nvidia-h200"),
+        ("NVIDIA A100", "nvidia-a100"),
         ("  AMD EPYC 7B13 / 2 cores ", "amd-epyc-7b13-2-cores"),
         ("../../etc", "etc"),
         ("Ünïcode", "n-code"),

@@ -16,8 +16,6 @@ from bench.measure.memory import read_memory
 from bench.measure.training import Recipe, Training
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from bench.records import Run
 
 pytestmark = pytest.mark.cuda

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from toys import ignore, mean_square, training
 
-from bench.measure.training import NothingReachesTheLossError
+from bench.measure.training import INIT_SCALE, NothingReachesTheLossError
 from strategies import Strategy
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def test_a_step_whose_loss_reaches_nothing_trainable_ends_before_backward() -> N
 
 # --- autocast and the loss scale ------------------------------------------------------------------
 
-SCALE = 65536.0  # torch's first scale
+SCALE = INIT_SCALE
 
 
 def loss_of(dtype: str) -> float:
