@@ -117,6 +117,7 @@ def serve(connection: Connection) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _end_with_parent()
     keep_freed_memory()
+    gc.freeze()  # torch itself stays; a collection need not look at all of it each time
     worker = Worker()
     while True:
         try:
