@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from bench.records import Dtype, Machine, Optimizer, Record
 
+EVAL = "+eval"
+"""Ends the name of a strategy that holds the frozen part in eval mode."""
+
 
 class CellPlan(Record, frozen=True):
     """What to train and how.

@@ -19,7 +19,7 @@ from bench.options import NearChoice, Precision, Seconds
 from bench.records import Dtype, Optimizer, Request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from bench.records import Run
     from bench.run.progress import Progress
@@ -81,17 +81,24 @@ def run(
     from bench.run import session  # noqa: PLC0415
     from bench.run.process import RefusedError  # noqa: PLC0415
 
-    with _told_in_a_sentence(RefusedError, store.StoreError), _watching() as progress:
-        if resume is not None:
-            folder, before = store.load(resume)
-            before = replace(before, request=_renewed(context, before.request, asked))
-            carry_out = session.resume(folder, before, progress)
-        else:
-            request = Request(compile=compile_model, **asked)
-            folder, carry_out = session.begin(request, results, progress)
-        finished = _uninterrupted(carry_out, folder)
-    with _told_in_a_sentence(store.StoreError):
-        _show(finished, folder)
+    # A cancelled CI job sends SIGTERM; what was measured is kept as after Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    folder: store.RunFolder | None = None
+    try:
+        with _told_in_a_sentence(RefusedError, store.StoreError):
+            with _watching() as progress:
+                if resume is not None:
+                    folder, before = store.load(resume)
+                    before = replace(before, request=_renewed(context, before.request, asked))
+                    carry_out = session.resume(folder, before, progress)
+                else:
+                    request = Request(compile=compile_model, **asked)
+                    folder, carry_out = session.begin(request, results, progress)
+                finished = carry_out()
+            _show(finished, folder)
+    except KeyboardInterrupt:
+        _say_how_to_go_on(folder)
+        sys.exit(INTERRUPTED)
     failed = any(cell.verdict == "failed" for cell in finished.cells)
     sys.exit(CELL_FAILED if failed else DONE)
 
@@ -100,12 +107,14 @@ def run(
 @click.argument("kind", type=NearChoice(("strategies", "workloads")), required=False)
 def list_(kind: str | None) -> None:
     """Name the strategies and workloads there are, a sentence each."""
-    from bench.roster import strategies_table, workloads_table  # noqa: PLC0415
+    from bench.listing import strategies_table, workloads_table  # noqa: PLC0415
+    from strategies import StrategyError  # noqa: PLC0415
 
-    if kind != "workloads":
-        strategies_table()
-    if kind != "strategies":
-        workloads_table()
+    with _told_in_a_sentence(StrategyError):
+        if kind != "workloads":
+            strategies_table()
+        if kind != "strategies":
+            workloads_table()
 
 
 @main.command()
@@ -126,26 +135,24 @@ def _renewed(context: click.Context, request: Request, asked: dict[str, Any]) ->
         if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
     }
     may_change = {"precision", "budget", "cell_timeout"}
-    if others := typed - may_change - {"resume", "results"}:
-        options = ", ".join(sorted(f"--{name.replace('_', '-')}" for name in others))
+    if others := typed - may_change - {"resume"}:
+        names = sorted(p.opts[-1] for p in context.command.params if p.name in others)
         raise store.StoreError(
-            f"--resume goes on with the run's own request, so {options} cannot be given with it"
+            "--resume goes on with the run's own request, in its own folder, so "
+            f"{', '.join(names)} cannot be given with it"
         )
     return replace(request, **{name: asked[name] for name in typed & may_change})
 
 
-def _uninterrupted(carry_out: Callable[[], Run], folder: store.RunFolder) -> Run:
-    # A cancelled CI job sends SIGTERM; what was measured is kept as after Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        return carry_out()
-    except KeyboardInterrupt:
+def _say_how_to_go_on(folder: store.RunFolder | None) -> None:
+    if folder is None:
+        click.echo("\nInterrupted before anything was measured.", err=True)
+    else:
         click.echo(
-            f"\nInterrupted; what was measured is kept. Go on with:\n"
+            "\nInterrupted; what was measured is kept. Go on with:\n"
             f"  freezebench run --resume {folder.path}",
             err=True,
         )
-        sys.exit(INTERRUPTED)
 
 
 def _show(run: Run, folder: store.RunFolder) -> None:

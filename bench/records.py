@@ -126,8 +126,8 @@ class Summary(Record, frozen=True):
 
     `ideal` is the time ratio to `full` that the FLOPs alone would allow, for `backward` and
     `total`. `fill_seconds` is the extra time a strategy spent once on each batch.
-    `host_seconds` (accelerators only) is the time the host took to enqueue a step's work;
-    `launch_bound` says that it took at least 90% of the device's.
+    `host_seconds` (accelerators only, not under a loss scale) is the time the host took to enqueue
+    the first step of a turn; `launch_bound` says that it took at least 90% of the device's.
     """
 
     lives: int

@@ -48,8 +48,7 @@ def summarize(cell: Cell, full: Cell | None, precision: float, *, fills: bool) -
             if name in ("backward", "total"):
                 precise &= ratio is not None and ratio.relative_half_width <= precision
         phases[name] = Phase(_interval(seconds), None if ratio is None else _interval(ratio))
-    host = cell.host_samples
-    host_seconds = median(host.total) if host else None
+    host_seconds = _host_seconds(cell)
     return Summary(
         lives=len(set(cell.origin.life)),
         rounds=len(set(zip(cell.origin.life, cell.origin.round, strict=True))),
@@ -119,16 +118,38 @@ def _interval(estimate: Estimate) -> Interval:
     return Interval(estimate.mean, estimate.low, estimate.high)
 
 
+def _host_seconds(cell: Cell) -> float | None:
+    """What the host takes to enqueue a step, from the first step of each turn.
+
+    That one finds the queue empty; later ones may wait for room in it, which is the device's time.
+    A loss scale asks the device for a value in every step, so there is no such figure.
+    """
+    host = cell.host_samples
+    if host is None or cell.dtype == "float16":
+        return None
+    first = [
+        seconds
+        for seconds, position in zip(host.total, cell.origin.position, strict=True)
+        if position == 0
+    ]
+    return median(first) if first else None
+
+
 def _fill_seconds(cell: Cell) -> float | None:
-    """Median extra forward time of the steps that met a batch for the first time."""
+    """Median extra forward time of the steps that met a batch for the first time.
+
+    The very first step of a life, which warms up other things too, counts only where there is no
+    other.
+    """
     if cell.warmup is None:
         return None
     usual = median(cell.samples.forward)
-    extra = [
-        seconds - usual
-        for seconds, first in zip(
-            cell.warmup.samples.forward, cell.warmup.first_on_batch, strict=True
-        )
-        if first
-    ]
-    return max(0.0, median(extra)) if extra else None
+    extra = []
+    warmup = cell.warmup
+    for step, first in enumerate(warmup.first_on_batch):
+        opening = step == 0 or warmup.life[step] != warmup.life[step - 1]
+        if first:
+            extra.append((opening, warmup.samples.forward[step] - usual))
+    later = [seconds for opening, seconds in extra if not opening]
+    chosen = later or [seconds for _, seconds in extra]
+    return max(0.0, median(chosen)) if chosen else None

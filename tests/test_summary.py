@@ -213,10 +213,16 @@ def warmup(forward: list[float], first: list[bool]) -> Warmup:
     return Warmup(steps, [1] * len(first), first)
 
 
-def test_filling_is_the_extra_forward_time_of_the_first_visits() -> None:
-    met = warmup([5.0, 6.0, 7.0, 1.0], [True, True, True, False])
+def test_filling_is_the_extra_forward_time_of_the_first_visits_after_the_opening_one() -> None:
+    met = warmup([50.0, 6.0, 8.0, 1.0], [True, True, True, False])
     mine = cell("feature_cache", {(1, 0): [4.0, 4.0]}, warmup=met)
-    assert summary(mine, None, fills=True).fill_seconds == pytest.approx(5.0)
+    assert summary(mine, None, fills=True).fill_seconds == pytest.approx(6.0)
+
+
+def test_of_a_single_batch_the_opening_visit_is_the_filling() -> None:
+    met = warmup([5.0, 1.0, 1.0], [True, False, False])
+    mine = cell("feature_cache", {(1, 0): [4.0, 4.0]}, warmup=met)
+    assert summary(mine, None, fills=True).fill_seconds == pytest.approx(4.0)
 
 
 def test_filling_that_took_no_longer_took_no_time() -> None:

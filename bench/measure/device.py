@@ -6,8 +6,10 @@ not offer is `None`, never 0.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
@@ -46,6 +48,11 @@ class Device:
     def __str__(self) -> str:
         return str(self.torch_device)
 
+    def activate(self) -> None:
+        """Make this the current device: events record on the stream of whichever that is."""
+        if self.is_accelerator:
+            torch.accelerator.set_device_index(self.torch_device.index)
+
     def clock(self) -> Clock:
         """The clock for work on this device."""
         if not self.is_accelerator:
@@ -61,9 +68,10 @@ class Device:
     def memory_bytes(self) -> int | None:
         """Memory that cells may take: free on an accelerator, available on the host."""
         if self.is_accelerator:
+            torch.accelerator.empty_cache()  # what this process keeps for itself is free too
             free_and_total = self._free_and_total()
             return free_and_total[0] if free_and_total else None
-        return int(psutil.virtual_memory().available)
+        return int(min(psutil.virtual_memory().available, container_memory()))
 
     def total_memory_bytes(self) -> int | None:
         """All memory of an accelerator."""
@@ -98,7 +106,10 @@ class Device:
     def _counts_memory(self) -> bool:
         if not self.is_accelerator:
             return False
-        return bool(torch.accelerator.memory_stats(self.torch_device))
+        try:
+            return bool(torch.accelerator.memory_stats(self.torch_device))
+        except RuntimeError:  # MPS, before its allocator had such counters
+            return False
 
 
 def choose(
@@ -153,6 +164,16 @@ def _why_absent(kind: str) -> str:
             "look at CUDA_VISIBLE_DEVICES, and whether the driver is recent enough"
         )
     return f"no CUDA device: this torch {torch.__version__} was built for {built}, and {advice}"
+
+
+def container_memory(group: Path = Path("/sys/fs/cgroup")) -> float:
+    """Bytes that the container's limit leaves; infinite without one (cgroup version 2)."""
+    try:
+        limit = int((group / "memory.max").read_text())
+        used = int((group / "memory.current").read_text())
+    except (OSError, ValueError):  # no such file, or "max"
+        return math.inf
+    return max(0, limit - used)
 
 
 def nvidia_driver() -> str | None:

@@ -42,6 +42,11 @@ class Reference:
     with_gradient: frozenset[str]
     repeat_error: float = 0.0
 
+    @property
+    def size(self) -> float:
+        """‖Δref‖: how far the trainable part moved; NaN or infinite when training blew up."""
+        return math.hypot(*(float(update.norm()) for update in self.updates.values()))
+
     def save(self, path: Path) -> None:
         """Write to a file that `load` reads."""
         stored = {**vars(self), "with_gradient": sorted(self.with_gradient)}
@@ -168,8 +173,9 @@ def _effective_weights(prefix: str, module: nn.Module) -> dict[tuple[str, Kind],
 
 
 def _moved(name: str, kind: Kind, before: Tensor, after: Tensor) -> Moved:
-    difference = (after.detach().double() - before.double()).abs()
-    norm = float(before.double().norm())
+    before, after = before.cpu().double(), after.detach().cpu().double()  # MPS has no float64
+    difference = (after - before).abs()
+    norm = float(before.norm())
     l2 = float(difference.norm())
     return Moved(
         name=name,
@@ -185,8 +191,7 @@ def _update_error(updates: dict[str, Tensor], reference: Reference) -> float | N
     error = math.hypot(
         *(float((updates[name] - expected).norm()) for name, expected in reference.updates.items())
     )
-    size = math.hypot(*(float(expected.norm()) for expected in reference.updates.values()))
-    return _finite(error / size if size else error)
+    return _finite(error / reference.size if reference.size else error)
 
 
 def _finite(value: float) -> float | None:

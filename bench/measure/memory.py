@@ -22,7 +22,7 @@ from bench.records import Memory, Split
 from strategies.boundary import tensors_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from torch import Tensor
 
@@ -132,8 +132,12 @@ class MemoryReading:
         self.allocated_by = allocated_by
 
 
-def read_memory(training: Training) -> MemoryReading:
+def read_memory(
+    training: Training, before_last_step: Callable[[], None] = lambda: None
+) -> MemoryReading:
     """Train a few steps, to where memory no longer grows, and read one more.
+
+    `before_last_step` is called in between, for whoever reads that step by other means.
 
     The steady state begins when the optimizer has its state and, for a strategy that fills each
     batch, when every batch has been seen.
@@ -151,6 +155,7 @@ def read_memory(training: Training) -> MemoryReading:
         for _ in range(settle):
             training.step(marks)
         saved = _saved_bytes(training, notes)
+        before_last_step()
         live.restart_peak()
         gradients: list[Split] = []
         training.step(PhaseMarks(at_update=lambda: gradients.append(_gradient_bytes(training))))

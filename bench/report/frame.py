@@ -30,7 +30,7 @@ COLUMNS: dict[str, str] = {
         f"{phase}_{figure}": _FIGURE
         for phase in PHASES
         for figure in (
-            "median_s",
+            "typical_s",
             "low_s",
             "high_s",
             "ratio_to_full",
@@ -160,7 +160,7 @@ def _timing(cell: Cell) -> dict[str, Any]:
         "launch_bound": summary.launch_bound,
     }
     for name, phase in summary.phases.items():
-        row |= _interval(phase.seconds, f"{name}_median_s", f"{name}_low_s", f"{name}_high_s")
+        row |= _interval(phase.seconds, f"{name}_typical_s", f"{name}_low_s", f"{name}_high_s")
         ratio = f"{name}_ratio_to_full"
         row |= _interval(phase.ratio, ratio, f"{ratio}_low", f"{ratio}_high")
     return row

@@ -10,7 +10,7 @@ from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
 
 from bench.report import look
 from bench.report.facets import Facet, facets, say, untimed
-from bench.report.reading import ideal, ratio
+from bench.report.reading import ideal, is_reference, ratio
 from bench.report.units import INTERVAL, TIMES
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def _facet(facet: Facet) -> None:
     axes = facet.axes
     for height, cell in facet.cells:
         if all(ratio(cell, phase) is None for phase in _PHASES):
-            say(axes, height, "the others' 1" if cell.verdict == "reference" else untimed(cell))
+            say(axes, height, "the others' 1" if is_reference(cell) else untimed(cell))
     for phase, (colour, marker, offset) in _PHASES.items():
         rows = [
             (height + offset, value, ideal(cell, phase), look.toned(colour, cell.verdict))

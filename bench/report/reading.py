@@ -34,8 +34,13 @@ def strategies_of(run: Run) -> list[str]:
 
 
 def reference(cells: list[Cell]) -> Cell | None:
-    """The cell where nothing is frozen, if it is among `cells`."""
-    return next((cell for cell in cells if cell.verdict == "reference"), None)
+    """The cell that the ratios are against, if it is among `cells`."""
+    return next((cell for cell in cells if is_reference(cell)), None)
+
+
+def is_reference(cell: Cell) -> bool:
+    """Whether this is `full` itself; `full+eval` also freezes nothing, and has a ratio."""
+    return cell.strategy == "full"
 
 
 def threads(run: Run) -> str:

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 from bench.report import units
 from bench.report.command import command
 from bench.report.names import printable
-from bench.report.reading import by_workload, frozen_kept, ideal, ratio, seconds, words
+from bench.report.reading import (
+    by_workload,
+    frozen_kept,
+    ideal,
+    is_reference,
+    ratio,
+    seconds,
+    words,
+)
 from bench.report.sentences import sentences
 
 if TYPE_CHECKING:
@@ -140,7 +148,7 @@ def _row(cell: Cell) -> list[str]:
             for phase in ("forward", "backward", "update", "total")
         ),
         *(
-            "1" if cell.verdict == "reference" else units.ratio(ratio(cell, phase))
+            "1" if is_reference(cell) else units.ratio(ratio(cell, phase))
             for phase in ("backward", "total")
         ),
         units.ABSENT if allowed is None else units.share(allowed),

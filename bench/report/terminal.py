@@ -15,6 +15,7 @@ from bench.report.reading import (
     by_workload,
     frozen_kept,
     ideal,
+    is_reference,
     ratio,
     reference,
     seconds,
@@ -112,7 +113,7 @@ def _columns(cells: list[Cell], roomy: bool) -> list[_Column]:
         texts = []
         for cell in cells:
             value = ratio(cell, phase)
-            if cell.verdict == "reference" or value is None:
+            if is_reference(cell) or value is None:
                 known = seconds(cell, phase)
                 text = units.milliseconds(known, bounds=False)
                 texts.append(text if known is None else f"{text} ms")
@@ -122,7 +123,7 @@ def _columns(cells: list[Cell], roomy: bool) -> list[_Column]:
 
     def peak(cell: Cell) -> str:
         size = cell.memory.peak_bytes
-        if cell.verdict == "reference" or size is None or not full_peak:
+        if is_reference(cell) or size is None or not full_peak:
             return units.ABSENT if size is None else f"{units.mebibytes(size)} MiB"
         return f"{size / full_peak:.2f}"
 

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec.structs import replace
 
+from bench.cells import EVAL
 from bench.records import Cell, Counters, Interference, Memory, Midway, Run, Samples, Warmup
 from bench.run.messages import Prediction
 from bench.run.packing import Weight, pack
-from bench.run.process import CellError, RefusedError
+from bench.run.process import CellError
 from bench.run.progress import Unwatched
 from bench.run.race import LifeReadings, live
 from bench.summary import summarize
@@ -109,15 +110,17 @@ class Conductor:
         self._progress.begin("surveying", len(self._plan.cells))
         for cells in by_workload.values():
             predictions = self._predict(cells)
-            missing = [cell for cell in cells if cell.key not in self._cells]
+            missing = [cell for cell in cells if not self._is_surveyed(cell)]
             self._progress.advance(len(cells) - len(missing))
-            if missing:
-                self._measure_references(missing)
+            without_reference = self._measure_references(missing)
             for cell in missing:
                 self._progress.advance(0, f"{cell.workload} × {cell.strategy}")
-                self._cells[cell.key] = self._survey_cell(
-                    cell, predictions.get(cell.key, Prediction())
-                )
+                if without_reference:
+                    found = replace(new_cell(cell), why=without_reference)
+                else:
+                    found = self._survey_cell(cell, predictions[cell.key])
+                before = self._cells.get(cell.key, found)
+                self._cells[cell.key] = with_samples_of(before, found)
                 self._keep()
                 self._progress.advance(1)
 
@@ -130,10 +133,10 @@ class Conductor:
                 try:
                     prediction: Prediction = worker.ask("predict", cell, timeout=self._timeout)
                 except CellError as error:
+                    prediction = Prediction(why_absent=str(error))
                     if error.worker_lost:
                         worker.end()
                         worker = self._start_worker()
-                    continue
                 predictions[cell.key] = prediction
                 peak, resident = prediction.peak_bytes, prediction.resident_bytes
                 if peak is not None and resident is not None:
@@ -142,14 +145,18 @@ class Conductor:
             worker.end()
         return predictions
 
-    def _measure_references(self, cells: list[CellPlan]) -> None:
-        for in_eval in sorted({cell.strategy.endswith("+eval") for cell in cells}):
+    def _measure_references(self, cells: list[CellPlan]) -> str:
+        """Keep the references that `cells` of one workload need; why that failed, if it did."""
+        for in_eval in sorted({cell.strategy.endswith(EVAL) for cell in cells}):
+            worker = self._start_worker()
             try:
-                self._alone("measure_reference", cells[0], self._scratch, in_eval=in_eval)
+                arguments = (cells[0], self._scratch, in_eval)
+                worker.ask("measure_reference", *arguments, timeout=self._timeout)
             except CellError as error:
-                raise RefusedError(
-                    f"the workload {cells[0].workload} cannot be trained at all: {error}"
-                ) from error
+                return f"the reference training failed: {error}"
+            finally:
+                worker.end()
+        return ""
 
     def _survey_cell(self, plan: CellPlan, prediction: Prediction) -> Cell:
         """Memory first, while the worker is fresh; then drift, for both moments of the freeze."""
@@ -180,12 +187,12 @@ class Conductor:
         groups = [
             Group(group)
             for cells in workloads_of(self._plan).values()
+            if self._can_be_timed(cells[0])  # without `full` there is nothing to compare with
             for group in pack(
-                [cell for cell in cells if self._can_be_timed(cell)] or cells[:1],
+                [cell for cell in cells if self._can_be_timed(cell)],
                 self._weights,
                 self._plan.memory_bytes,
             )
-            if self._can_be_timed(group[0])
         ]
         for group in groups:
             self._settle(group)
@@ -215,30 +222,27 @@ class Conductor:
             self._progress.advance(moment - reported, group.cells[0].workload)
             reported = moment
 
-        life = 1 + max((self._lives_so_far(cell) for cell in group.cells), default=0)
-        readings = live(
-            group.cells,
-            self._start_worker,
-            seconds=seconds,
-            timeout=self._timeout,
-            shuffler=self._shuffler,
-            now=self._now,
-            on_round=on_round,
-        )
-        self._add(group, life, readings)
-        for index, why in readings.failures.items():
-            cell = group.cells[index]
-            self._cells[cell.key] = replace(self._cells[cell.key], verdict="failed", why=why)
-            self._progress.say(f"{cell.workload} × {cell.strategy} failed: {why}")
-        group.cells = [c for i, c in enumerate(group.cells) if i not in readings.failures]
-        if 0 in readings.failures:  # without `full` there is nothing to compare with
-            group.cells = []
-        group.lives += bool(readings.rounds)
-        group.start_seconds = readings.start_seconds
-        spent = self._now() - begin
-        group.seconds += spent
-        self._settle(group)
-        self._run = replace(self._run, timed_seconds=self._run.timed_seconds + spent)
+        life = 1 + max((self._latest_life(cell) for cell in group.cells), default=0)
+        readings = LifeReadings()
+        try:
+            live(
+                group.cells,
+                self._start_worker,
+                readings,
+                seconds=seconds,
+                timeout=self._timeout,
+                shuffler=self._shuffler,
+                now=self._now,
+                on_round=on_round,
+            )
+        finally:
+            self._add(group, life, readings)
+            spent = self._now() - begin
+            group.seconds += spent
+            group.start_seconds = readings.start_seconds
+            group.lives += bool(readings.rounds)
+            self._settle(group)
+            self._run = replace(self._run, timed_seconds=self._run.timed_seconds + spent)
         self._keep()
         self._progress.advance(spent - (reported - begin))
 
@@ -250,7 +254,14 @@ class Conductor:
             for number, turns in enumerate(readings.rounds):
                 if index in turns:
                     cell = with_turn(cell, life, number, turns[index])
+            if index in readings.failures:
+                why = readings.failures[index]
+                cell = replace(cell, verdict="failed", why=why)
+                self._progress.say(f"{plan.workload} × {plan.strategy} failed: {why}")
             self._cells[plan.key] = cell
+        group.cells = [c for i, c in enumerate(group.cells) if i not in readings.failures]
+        if 0 in readings.failures:  # without `full` there is nothing to compare with
+            group.cells = []
 
     def _settle(self, group: Group) -> None:
         """Bring the summaries of a group up to date, and say whether it is precise enough."""
@@ -273,19 +284,15 @@ class Conductor:
         cell = self._cells[plan.key]
         return cell.verdict != "failed" and cell.drift is not None
 
+    def _is_surveyed(self, plan: CellPlan) -> bool:
+        """Whether nothing is left to survey; what failed before the run was taken up is left."""
+        return plan.key in self._cells and self._cells[plan.key].verdict != "failed"
+
     def _lives(self, plan: CellPlan) -> int:
         return len(set(self._cells[plan.key].origin.life))
 
-    def _lives_so_far(self, plan: CellPlan) -> int:
+    def _latest_life(self, plan: CellPlan) -> int:
         return max(self._cells[plan.key].origin.life, default=0)
-
-    def _alone(self, name: str, *arguments: Any, **named: Any) -> Any:
-        """One request to a worker of its own."""
-        worker = self._start_worker()
-        try:
-            return worker.ask(name, *arguments, *named.values(), timeout=self._timeout)
-        finally:
-            worker.end()
 
     def _keep(self, **changes: Any) -> Run:
         cells = [self._cells[plan.key] for plan in self._plan.cells if plan.key in self._cells]
@@ -321,6 +328,18 @@ def new_cell(plan: CellPlan) -> Cell:
         why="not measured",
         memory=Memory(),
         counters=Counters(),
+    )
+
+
+def with_samples_of(before: Cell, cell: Cell) -> Cell:
+    """The cell with the samples that `before` has of it."""
+    return replace(
+        cell,
+        samples=before.samples,
+        origin=before.origin,
+        warmup=before.warmup,
+        host_samples=before.host_samples,
+        interference=before.interference,
     )
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import platform
 import re
+import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,11 +52,20 @@ def fingerprint(device: Device) -> Machine:
 
 
 def physical_cores() -> int:
-    """Cores without hyper-threads, at most those that this process may use."""
+    """Cores without hyper-threads, at most those that this process and container may use."""
     physical = psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
     process = psutil.Process()
     allowed = len(process.cpu_affinity()) if hasattr(process, "cpu_affinity") else physical
-    return max(1, min(physical, allowed))
+    return max(1, min(physical, allowed, _quota()))
+
+
+def _quota(group: Path = Path("/sys/fs/cgroup")) -> int:
+    """Whole processors that the container's quota amounts to (cgroup version 2)."""
+    try:
+        quota, period = (group / "cpu.max").read_text().split()
+        return math.ceil(int(quota) / int(period))
+    except (OSError, ValueError):  # no such file, or "max"
+        return sys.maxsize
 
 
 def _accelerator_name(device: Device) -> str:

@@ -31,6 +31,7 @@ def plan(request: Request) -> Plan:
         RequestError, WorkloadError, StrategyError, DeviceError: what was asked for cannot be run.
     """
     device = choose(request.device)
+    device.activate()
     threads = request.threads or physical_cores()
     torch.set_num_threads(threads)
     specs = request.workloads or workloads.DEFAULT
@@ -149,6 +150,8 @@ def rehearse(spec: str, request: Request, device: Device) -> tuple[Workload, str
 def _refuse_what_cannot_fit(
     spec: str, request: Request, chosen: workloads.Options, device: Device
 ) -> None:
+    if request.dtype != "float32":
+        return  # autocast has no effect on meta: nothing is known
     available = device.memory_bytes()
     needed = predicted_peak(spec, request, chosen, device)
     if needed is None or available is None or needed <= available:

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-class RefusedError(Exception):
-    """The request cannot be run at all."""
-
-
 class CellError(Exception):
     """The cell that was asked for cannot go on. The worker can, unless `worker_lost`."""
 
     worker_lost = False
+
+
+class RefusedError(CellError):
+    """The request cannot be run at all: there is no such thing, or it cannot be built."""
 
 
 class WorkerLostError(CellError):
@@ -59,7 +59,13 @@ class ForkedWorker:
     def __init__(self, context: multiprocessing.context.ForkServerContext) -> None:
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
-        self._process.start()
+        # The first worker starts the server, and both get their Ctrl-C blocked: the conductor
+        # decides what becomes of it.
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            self._process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         theirs.close()
 
     def ask(self, name: str, *arguments: Any, timeout: float | None = None) -> Any:
@@ -90,7 +96,7 @@ class ForkedWorker:
 def fork_server(preload: Sequence[str]) -> multiprocessing.context.ForkServerContext:
     """A server that has imported `preload` once and forks workers from there.
 
-    Importing must not start threads or touch a GPU; torch and torchvision don't.
+    Importing must not start threads or touch a GPU: workers forked after that would hang.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["bench.run.worker", "torch._dynamo", *preload])

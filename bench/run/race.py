@@ -24,7 +24,7 @@ SLOW_STEP_SECONDS = 0.1
 
 @dataclass
 class LifeReadings:
-    """What one life of a group gave, by the cell's place in the group.
+    """What one life of a group has given so far, by the cell's place in the group.
 
     `start_seconds` went by until every cell was built and warm.
     """
@@ -38,20 +38,22 @@ class LifeReadings:
 def live(
     cells: list[CellPlan],
     start_worker: Callable[[], WorkerHandle],
+    readings: LifeReadings,
     *,
     seconds: float,
     timeout: float,
     shuffler: random.Random,
     now: Callable[[], float],
     on_round: Callable[[], None] = lambda: None,
-) -> LifeReadings:
+) -> None:
     """One life: a fresh worker builds and warms up every cell, then rounds until time is up.
 
+    What is measured is in `readings` at once, so that an interruption loses none of it.
+
     In a round every cell has one turn, in random order. There is at least one round, however
-    short the time. A cell that raises leaves the life; when the worker is lost the life ends
-    there, and the cell whose turn it was is the one that failed.
+    short the time. A cell that raises leaves the life; when that is the first, `full`, or when the
+    worker is lost, the life ends there. The cell that had the word is the one that failed.
     """
-    readings = LifeReadings()
     worker = start_worker()
     begin = now()
     try:
@@ -62,8 +64,8 @@ def live(
                 readings.warm_ups[index] = worker.ask("warm_up", index, timeout=timeout)
             except CellError as error:
                 readings.failures[index] = str(error)
-                if error.worker_lost:
-                    return readings
+                if error.worker_lost or index == 0:
+                    return
                 continue
             steps[index] = turn_steps(readings.warm_ups[index])
         readings.start_seconds = now() - begin
@@ -78,12 +80,11 @@ def live(
                 except CellError as error:
                     readings.failures[index] = str(error)
                     del steps[index]
-                    if error.worker_lost:
-                        return readings
+                    if error.worker_lost or index == 0:
+                        return
             on_round()
     finally:
         worker.end()
-    return readings
 
 
 def turn_steps(warm_up: WarmUpReading) -> int:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import ast
+import re
 import tempfile
 from datetime import UTC, datetime
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from bench import store
-from bench.records import SCHEMA, Machine, Request, Run
+from bench.records import SCHEMA, Record, Request, Run
 from bench.run.conductor import Conductor
 from bench.run.process import CellError, ForkedWorker, RefusedError, fork_server
 from bench.run.project import project
@@ -70,10 +69,10 @@ def resume(
     """
     start_worker = start_worker or forked_workers(run.request)
     plan = _plan(run.request, start_worker, progress)
-    if difference := _difference(run.machine, plan.machine):
+    if difference := _difference(run, plan):
         raise RefusedError(
             f"the run {run.id} cannot go on here: {difference}; "
-            "times of two machines are never mixed in a run, so begin a new one"
+            "a run never mixes two machines, codes or workloads, so begin a new one"
         )
     run = replace(run, state="running")
     return partial(_carry_out, run, plan, folder, start_worker, progress)
@@ -106,47 +105,38 @@ def forked_workers(request: Request) -> Callable[[], WorkerHandle]:
     return partial(ForkedWorker, fork_server(preload_for(request)))
 
 
+QUIET = ("torchvision", "transformers", "timm", "sklearn", "pandas")
+"""Packages that start no thread and touch no device on import."""
+
+
 def preload_for(request: Request) -> list[str]:
-    """Packages that every worker of this request would import for itself otherwise."""
+    """Packages that every worker of this request would import for itself otherwise.
+
+    Quiet ones alone, since a worker forked after a thread pool was started would hang. Whatever
+    else a user's file imports, each worker imports for itself.
+    """
     wanted = ["bench.workloads"]
+    builtin = not request.workloads
     for spec in (*request.workloads, *request.strategies):
-        if spec.startswith("torchvision:"):
+        file, _, name = spec.rpartition(":")
+        if file == "torchvision":
             wanted.append("torchvision")
-        elif ".py:" in spec:
-            wanted += _imports_of(Path(spec.rsplit(":", 1)[0]))
-    if not request.workloads or any(":" not in spec for spec in request.workloads):
+        elif file.endswith(".py"):
+            wanted += _quiet_imports_of(Path(file))
+        builtin |= name in ("policy", "nested_policy", "adapter", "middle")
+    if builtin:
         wanted.append("sklearn.datasets")
     return list(dict.fromkeys(wanted))
 
 
-def _imports_of(file: Path) -> list[str]:
-    """Installed packages that a file imports at its top; its own neighbours are left to it."""
+def _quiet_imports_of(file: Path) -> list[str]:
     try:
-        body = ast.parse(file.read_text()).body
-    except (OSError, SyntaxError, ValueError):
+        text = file.read_text()
+    except (OSError, ValueError):
         return []  # whoever builds the workload says what is wrong with the file
-    names = [
-        name
-        for statement in body
-        for name in (
-            [alias.name for alias in statement.names]
-            if isinstance(statement, ast.Import)
-            else [statement.module]
-            if isinstance(statement, ast.ImportFrom) and statement.module and not statement.level
-            else []
-        )
+    return [
+        name for name in QUIET if re.search(rf"^\s*(import|from)\s+{name}\b", text, re.MULTILINE)
     ]
-    return [name for name in names if _is_installed(name.split(".")[0], beside=file)]
-
-
-def _is_installed(package: str, beside: Path) -> bool:
-    neighbour = beside.parent / package
-    if neighbour.exists() or neighbour.with_suffix(".py").exists():
-        return False
-    try:
-        return find_spec(package) is not None
-    except (ImportError, ValueError):
-        return False
 
 
 def _plan(request: Request, start_worker: Callable[[], WorkerHandle], progress: Progress) -> Plan:
@@ -154,6 +144,8 @@ def _plan(request: Request, start_worker: Callable[[], WorkerHandle], progress: 
     worker = start_worker()
     try:
         plan: Plan = worker.ask("plan", request, timeout=request.cell_timeout)
+    except RefusedError:
+        raise
     except CellError as error:
         raise RefusedError(f"the request could not be planned: {error}") from error
     finally:
@@ -173,9 +165,27 @@ def _carry_out(
         return conductor.carry_out()
 
 
-def _difference(then: Machine, now: Machine) -> str:
-    return "; ".join(
+def _difference(run: Run, plan: Plan) -> str:
+    """What is not as it was when the run began; empty if nothing."""
+    differences = _differing_fields(run.machine, plan.machine)
+    differences += _differing_fields(run.project, project(), but=("dirty",))
+    planned = {cell.key: cell for cell in plan.cells}
+    for cell in run.cells:
+        now = planned.get((cell.workload, cell.strategy))
+        name = f"{cell.workload} × {cell.strategy}"
+        if now is None:
+            differences.append(f"{name} is no longer there")
+        elif (cell.batch, cell.topology) != (now.batch, now.topology):
+            differences.append(
+                f"{name} had batch {cell.batch} and topology {cell.topology}, and has "
+                f"{now.batch} and {now.topology}"
+            )
+    return "; ".join(differences)
+
+
+def _differing_fields(then: Record, now: Record, but: tuple[str, ...] = ()) -> list[str]:
+    return [
         f"{name} was {getattr(then, name)!r} and is {getattr(now, name)!r}"
         for name in then.__struct_fields__
-        if getattr(then, name) != getattr(now, name)
-    )
+        if name not in but and getattr(then, name) != getattr(now, name)
+    ]

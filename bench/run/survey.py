@@ -1,11 +1,12 @@
 """Everything about a cell but its time: memory, counters, drift, verdict.
 
-Each function is one request to a worker that does nothing else, so that peaks and random state
-are the cell's own.
+A cell is surveyed in a worker of its own, memory first, so that peaks and random state are its
+own too.
 """
 
 from __future__ import annotations
 
+import math
 import resource
 import sys
 from collections import Counter
@@ -17,6 +18,7 @@ import torch
 
 import strategies
 from bench import workloads
+from bench.cells import EVAL
 from bench.measure.counters import read_counters
 from bench.measure.device import choose
 from bench.measure.drift import Observation, Reference, observe
@@ -34,9 +36,18 @@ if TYPE_CHECKING:
 WARM_STEPS = 3
 """Steps of ordinary training before a freeze in the middle."""
 
-EVAL = "+eval"
-
 NO_STEP = "nothing trainable reaches the loss, so there is no step to measure"
+
+
+class StillReferenceError(Exception):
+    """Ordinary training does not move the trainable part, so nothing can be compared with it."""
+
+    def __init__(self, steps: int, size: float) -> None:
+        what = "moved by nothing" if size == 0 else "became NaN or infinite"
+        super().__init__(
+            f"in {steps} steps of ordinary training the trainable part {what}, so no strategy can "
+            "be judged by it; look at the loss and its scale, or give more --steps"
+        )
 
 
 def recipe(cell: CellPlan, *, device: str | None = None, compiled: bool = True) -> Recipe:
@@ -53,9 +64,7 @@ def recipe(cell: CellPlan, *, device: str | None = None, compiled: bool = True) 
 
 def start(cell: CellPlan, *, compiled: bool = True) -> Training:
     """A cell ready to take its first step."""
-    torch.set_num_threads(cell.threads)
-    torch.manual_seed(cell.seed)
-    workload = workloads.build(cell.workload_spec, options(cell))
+    workload = _fresh_workload(cell)
     return Training(workload, strategies.find(cell.strategy_spec), recipe(cell, compiled=compiled))
 
 
@@ -86,10 +95,9 @@ def measure_memory(cell: CellPlan, prediction: Prediction) -> Findings:
     and there is no prediction to record.
     """
     device = choose(cell.device)
-    device.reset_peaks()
     training = start(cell, compiled=False)
     try:
-        reading = read_memory(training)
+        reading = read_memory(training, before_last_step=device.reset_peaks)
     except NothingReachesTheLossError:
         return Findings(Memory(notes=[NO_STEP]), Counters(notes=[NO_STEP]))
     device.synchronize()
@@ -128,7 +136,10 @@ def measure_reference(cell: CellPlan, folder: str, in_eval: bool) -> None:
     for midway in (False, True):
         path = reference_path(folder, cell.workload, in_eval=in_eval, midway=midway)
         first, again = (_observe(chosen, midway=midway) for _ in range(2))
-        first.reference(again).save(path)
+        reference = first.reference(again)
+        if reference.size == 0 or not math.isfinite(reference.size):
+            raise StillReferenceError(cell.steps, reference.size)
+        reference.save(path)
 
 
 def measure_drift(cell: CellPlan, folder: str, midway: bool) -> Midway:
@@ -159,15 +170,20 @@ def reference_path(folder: str, workload: str, *, in_eval: bool, midway: bool) -
 def _observe(cell: CellPlan, *, midway: bool) -> Observation:
     if not midway:
         return observe(start(cell), cell.steps)
-    torch.set_num_threads(cell.threads)
-    torch.manual_seed(cell.seed)
-    workload = workloads.build(cell.workload_spec, options(cell))
+    workload = _fresh_workload(cell)
     before = Training(workload, Full(), recipe(cell))
     for number in range(WARM_STEPS):
         # The last step leaves its gradients in place, as a loop does that clears them first.
         before.step(lambda *_: None, zero=number < WARM_STEPS - 1)
     strategy = strategies.find(cell.strategy_spec)
     return observe(Training(workload, strategy, recipe(cell), before=before), cell.steps)
+
+
+def _fresh_workload(cell: CellPlan) -> workloads.Workload:
+    choose(cell.device).activate()
+    torch.set_num_threads(cell.threads)
+    torch.manual_seed(cell.seed)
+    return workloads.build(cell.workload_spec, options(cell))
 
 
 def _difference(reading: MemoryReading, prediction: Prediction) -> str:

@@ -7,6 +7,7 @@ is refused with the sentence that says why.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import signal
 import sys
@@ -26,15 +27,16 @@ from bench.run.messages import Done, Failed, Refused, TurnReading, WarmUpReading
 from bench.run.plan import RequestError, describe, plan
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from multiprocessing.connection import Connection
 
     from bench.cells import CellPlan
     from bench.measure.clock import Clock
     from bench.measure.training import Training
 
-LEAST_WARM_UP = 5
-MOST_WARM_UP = 20
 WINDOW = 3
+LEAST_WARM_UP = 2 * WINDOW
+MOST_WARM_UP = 20
 AGREEMENT = 0.10
 SLOW_STEP_SECONDS = 0.5
 LEAST_SLOW_WARM_UP = 2
@@ -60,9 +62,10 @@ class Worker:
         """Train a ready cell until two windows of steps agree, or long enough."""
         training, clock = self._ready[index]
         times = TurnTimes(StepTimes())
-        while not warm(times.device.total, training):
-            training.step(clock.mark)
-            times.device.extend(clock.read().device)
+        with self._let_go_on_failure(index):
+            while not warm(times.device.total, training):
+                training.step(clock.mark)
+                times.device.extend(clock.read().device)
         first = [step < len(training.batches) for step in range(len(times.device.total))]
         gc.collect()
         gc.freeze()  # what is there by now stays; collections between turns need not look at it
@@ -70,20 +73,30 @@ class Worker:
 
     def turn(self, index: int, steps: int) -> TurnReading:
         """Let a ready cell take a few consecutive steps."""
-        return take_turn(*self._ready[index], steps)
+        with self._let_go_on_failure(index):
+            return take_turn(*self._ready[index], steps)
+
+    @contextlib.contextmanager
+    def _let_go_on_failure(self, index: int) -> Iterator[None]:
+        """A cell that raises gives its memory back to the others."""
+        try:
+            yield
+        except BaseException:
+            del self._ready[index]
+            raise
 
 
 def warm(totals: list[float], training: Training) -> bool:
     """Whether the steps so far are enough to warm up.
 
-    At least 5, every batch seen where the strategy fills it, and the means of the last two
+    At least 6, every batch seen where the strategy fills it, and the means of the last two
     windows within 10%; at most 20. Steps of half a second and more warm up in 2.
     """
     taken = len(totals)
     fill = len(training.batches) if training.strategy.fills_each_batch else 0
     if taken >= max(LEAST_SLOW_WARM_UP, fill) and min(totals) > SLOW_STEP_SECONDS:
         return True
-    if taken < max(LEAST_WARM_UP, 2 * WINDOW, fill + 1):
+    if taken < max(LEAST_WARM_UP, fill + 1):
         return False
     last, before = sum(totals[-WINDOW:]), sum(totals[-2 * WINDOW : -WINDOW])
     return taken >= MOST_WARM_UP or abs(last - before) <= AGREEMENT * before

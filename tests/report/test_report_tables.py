@@ -32,7 +32,7 @@ def test_the_csv_reads_back_as_one_row_a_cell(make_run):
 def test_the_csv_keeps_every_digit_of_a_time(make_run):
     run = make_run()
     expected = run.cells[1].summary.phases["backward"].seconds.value
-    assert _csv(run).backward_median_s[1] == expected
+    assert _csv(run).backward_typical_s[1] == expected
 
 
 def test_a_run_without_cells_still_has_its_columns(make_run):
@@ -44,7 +44,7 @@ def test_a_run_without_cells_still_has_its_columns(make_run):
 def test_a_figure_that_was_not_measured_is_missing_and_not_zero(make_run, make_cell):
     frame = tidy(make_run(cells=[make_cell("policy", "restore", "failed")]))
     row = frame.loc[0]
-    assert row[["total_median_s", "peak_bytes", "gradient_frozen_bytes"]].isna().all()
+    assert row[["total_typical_s", "peak_bytes", "gradient_frozen_bytes"]].isna().all()
     assert row["why"].startswith("RuntimeError")
 
 

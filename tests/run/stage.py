@@ -155,11 +155,12 @@ class ScriptedWorker:
             name = "midway" if arguments[2] else "fresh"
         line = f"{name} {cell}"
         stage.heard.append(line)
-        if line in stage.on:
-            failure = stage.on[line]
-            if isinstance(failure, KeyboardInterrupt):
-                del stage.on[line]
-            raise failure
+        workload = next((a.workload for a in arguments if isinstance(a, CellPlan)), "")
+        for what in (line, f"{line} of {workload}"):
+            if isinstance(stage.on.get(what), KeyboardInterrupt):
+                raise stage.on.pop(what)
+            if what in stage.on:
+                raise stage.on[what]
         return self._answer(name, cell, arguments)
 
     def _answer(self, name: str, cell: str, arguments: tuple[Any, ...]) -> Any:

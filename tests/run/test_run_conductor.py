@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -165,6 +166,42 @@ def test_a_run_of_failures_alone_was_not_stopped_by_precision(
     assert Watched(stage, tmp_path).carry_out().stopped_by is None
 
 
+@pytest.mark.parametrize("when", ["fresh", "measure_memory"])
+def test_no_other_strategy_becomes_the_reference_when_full_fails(
+    stage: Stage, tmp_path: Path, raises: CellError, when: str
+) -> None:
+    stage.on[f"{when} full"] = raises
+    run = Watched(stage, tmp_path).carry_out()
+    assert verdicts(run)["full"] == "failed"
+    assert not any(cell.samples.total or cell.summary for cell in run.cells)
+    assert run.stopped_by is None
+
+
+def test_a_reference_that_fails_costs_its_workload_alone(
+    stage: Stage, tmp_path: Path, raises: CellError
+) -> None:
+    watched = Watched(stage, tmp_path)
+    watched.plan = make_plan("full", "lr_zero", workloads=("a", "b"))
+    stage.on["measure_reference full of a"] = raises
+    run = watched.carry_out()
+    assert {(cell.workload, cell.verdict) for cell in run.cells} == {
+        ("a", "failed"), ("b", "reference"), ("b", "ok"),
+    }  # fmt: skip
+    assert run.cells[0].why == "the reference training failed: RuntimeError: no"
+
+
+def test_what_failed_is_tried_again_when_the_run_is_taken_up(
+    stage: Stage, tmp_path: Path, raises: CellError
+) -> None:
+    stage.on["fresh requires_grad"] = raises
+    watched = Watched(stage, tmp_path)
+    watched.run = watched.carry_out()
+    stage.on.clear()
+    run = watched.carry_out()
+    assert verdicts(run)["requires_grad"] == "ok"
+    assert run.cells[1].summary is not None
+
+
 def test_a_prediction_that_kills_its_worker_costs_the_prediction_alone(
     stage: Stage, tmp_path: Path, dies: WorkerLostError
 ) -> None:
@@ -179,8 +216,23 @@ def test_an_interruption_keeps_what_was_measured(stage: Stage, tmp_path: Path, m
     watched = Watched(stage, tmp_path)
     with pytest.raises(KeyboardInterrupt):
         watched.carry_out()
-    assert watched.saved[-1].state == "interrupted"
+    kept = watched.saved[-1]
+    assert kept.state == "interrupted"
     assert stage.alive == 0
+    heard = Counter(line.split()[1] for line in stage.heard[:-1] if line.startswith("turn"))
+    assert {cell.strategy: len(cell.samples.total) for cell in kept.cells} == {
+        cell.strategy: 4 * heard[cell.strategy] for cell in kept.cells
+    }
+    finished = {line.split()[1] for line in stage.heard[:-1] if line.startswith("midway")}
+    assert {cell.strategy for cell in kept.cells} == finished
+
+
+def test_an_interrupted_life_counts_as_time_spent(stage: Stage, tmp_path: Path) -> None:
+    stage.on["turn requires_grad"] = KeyboardInterrupt()
+    watched = Watched(stage, tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        watched.carry_out()
+    assert watched.saved[-1].timed_seconds == pytest.approx(stage.now)
 
 
 @pytest.mark.parametrize("moment", ["fresh lr_zero", "measure_memory full", "turn requires_grad"])

@@ -17,15 +17,18 @@ STRATEGIES = ("full", "requires_grad", "lr_zero")
 
 
 def one_life(stage: Stage, seconds: float = 0.5, seed: int = 0, **more: Any) -> LifeReadings:
-    return live(
+    readings = LifeReadings()
+    live(
         [make_cell(name) for name in STRATEGIES],
         stage.start_worker,
+        readings,
         seconds=seconds,
         timeout=1.0,
         shuffler=random.Random(seed),
         now=stage.clock,
         **more,
     )
+    return readings
 
 
 def test_every_cell_is_built_and_warm_before_the_first_turn(stage: Stage) -> None:
@@ -95,6 +98,13 @@ def test_a_lost_worker_ends_the_life_and_fails_the_cell_that_had_the_word(
     readings = one_life(stage)
     assert readings.failures == {2: "the worker was killed by SIGKILL"}
     assert stage.heard[-1] == f"{when} lr_zero"
+
+
+@pytest.mark.parametrize("when", ["ready", "warm_up", "turn"])
+def test_without_full_the_life_ends(stage: Stage, when: str, raises: CellError) -> None:
+    stage.on[f"{when} full"] = raises
+    assert one_life(stage).failures == {0: "RuntimeError: no"}
+    assert stage.heard[-1] == f"{when} full"
 
 
 @pytest.mark.parametrize("end", ["well", "badly"])

@@ -20,8 +20,7 @@ def strategies_table(console: Console | None = None) -> None:
 def workloads_table(console: Console | None = None) -> None:
     """Print every workload."""
     rows = [(name, factory.__doc__) for name, factory in workloads.ROSTER.items()]
-    rows.append(("torchvision:NAME", "Any classification model of torchvision, untrained."))
-    rows.append(("path/to/file.py:factory", "Your own: a function that returns a Workload."))
+    rows += workloads.FORMS.items()
     _print(console, "workloads", rows)
 
 
