@@ -56,7 +56,7 @@ def main() -> None:
 @click.option("--precision", type=Precision(), default="5%", show_default=True,
               help="Stop when the ratios of backward and total to `full` are known this well.")  # fmt: skip
 @click.option("--budget", type=Seconds(), default=90.0, show_default=True,
-              help="Stop timing after so many seconds.")  # fmt: skip
+              help="Stop measuring after so many seconds; at least half of them go into timing.")  # fmt: skip
 @click.option("--steps", type=click.IntRange(min=1), default=5, show_default=True,
               help="Training steps after which drift is read.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)

@@ -283,6 +283,7 @@ class Run(Record, frozen=True, omit_defaults=False):
 
     `state` is `running` while work is left (a run that was killed stays so), `interrupted` after
     Ctrl-C and `done` at the end. `stopped_by` says what ended the timing: `precision` or `budget`.
+    `surveyed_seconds` went into everything but time, `timed_seconds` into the lives.
     """
 
     schema: int
@@ -290,6 +291,7 @@ class Run(Record, frozen=True, omit_defaults=False):
     started: str
     state: Literal["running", "interrupted", "done"]
     stopped_by: Literal["precision", "budget"] | None
+    surveyed_seconds: float
     timed_seconds: float
     request: Request
     machine: Machine

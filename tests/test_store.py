@@ -115,6 +115,7 @@ def run(**changes: Any) -> Run:
         started="2026-01-02T12:00:00+00:00",
         state="running",
         stopped_by=None,
+        surveyed_seconds=0.0,
         timed_seconds=0.0,
         request=Request(
             workloads=("policy",),

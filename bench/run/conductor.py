@@ -107,6 +107,7 @@ class Conductor:
 
     def _survey(self) -> None:
         by_workload = workloads_of(self._plan)
+        begin, spent = self._now(), self._run.surveyed_seconds
         self._progress.begin("surveying", len(self._plan.cells))
         for cells in by_workload.values():
             predictions = self._predict(cells)
@@ -121,7 +122,7 @@ class Conductor:
                     found = self._survey_cell(cell, predictions[cell.key])
                 before = self._cells.get(cell.key, found)
                 self._cells[cell.key] = with_samples_of(before, found)
-                self._keep()
+                self._keep(surveyed_seconds=spent + self._now() - begin)
                 self._progress.advance(1)
 
     def _predict(self, cells: list[CellPlan]) -> dict[Key, Prediction]:
@@ -181,9 +182,11 @@ class Conductor:
     def _time(self) -> Literal["precision", "budget"] | None:
         """Let groups live until all are precise (`precision`) or time is spent (`budget`).
 
-        `None` where nothing could be timed.
+        The budget is what the survey left of the request's, and at least half of that. `None` where
+        nothing could be timed.
         """
-        request = self._run.request
+        whole = self._run.request.budget
+        budget = max(whole - self._run.surveyed_seconds, whole / 2)
         groups = [
             Group(group)
             for cells in workloads_of(self._plan).values()
@@ -197,18 +200,18 @@ class Conductor:
         for group in groups:
             self._settle(group)
             group.lives = min(self._lives(cell) for cell in group.cells)
-        self._progress.begin("timing", request.budget)
+        self._progress.begin("timing", budget)
         self._progress.advance(self._run.timed_seconds)
         while True:
             waiting = [group for group in groups if group.cells and not group.precise]
             if not waiting:
                 return "precision" if any(group.precise for group in groups) else None
-            left = request.budget - self._run.timed_seconds
+            left = budget - self._run.timed_seconds
             never_lived = [group for group in waiting if group.lives == 0]
             if left <= 0 and not never_lived:
                 return "budget"
             group = min(never_lived or waiting, key=lambda group: group.seconds)
-            seconds = group.life_seconds(request.budget / len(groups))
+            seconds = group.life_seconds(budget / len(groups))
             if not never_lived and left < min(seconds / 2, 2 * group.start_seconds):
                 return "budget"
             self._let_live(group, min(seconds, max(left, 0.0)))

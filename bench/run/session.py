@@ -46,6 +46,7 @@ def begin(
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         state="running",
         stopped_by=None,
+        surveyed_seconds=0.0,
         timed_seconds=0.0,
         request=without_folders(request),
         machine=plan.machine,

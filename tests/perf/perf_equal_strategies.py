@@ -48,6 +48,7 @@ def test_equal_strategies_tie(benchmark: BenchmarkFixture, tmp_path: Path) -> No
             begun = replace(
                 surveyed,
                 request=replace(REQUEST, seed=seed),
+                surveyed_seconds=0.0,
                 timed_seconds=0.0,
                 cells=[untimed(cell) for cell in surveyed.cells],
             )

@@ -250,6 +250,7 @@ def build_run(
         started="2026-01-02T03:04:05Z",
         state="done",
         stopped_by="precision",
+        surveyed_seconds=4.0,
         timed_seconds=93.4,
         request=Request(
             workloads=tuple(workloads),

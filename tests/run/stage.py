@@ -94,6 +94,7 @@ def make_run(**changes: Any) -> Run:
         started="2026-01-01T00:00:00+00:00",
         state="running",
         stopped_by=None,
+        surveyed_seconds=0.0,
         timed_seconds=0.0,
         request=make_request(**changes),
         machine=MACHINE,

@@ -278,3 +278,13 @@ def test_groups_of_two_workloads_share_the_budget(stage: Stage, tmp_path: Path) 
     run = watched.carry_out()
     lives = {cell.workload: len(set(cell.origin.life)) for cell in run.cells}
     assert abs(lives["a"] - lives["b"]) <= 1
+
+
+@pytest.mark.parametrize(("surveyed", "timing"), [(4.0, 16.0), (19.0, 10.0)])
+def test_the_survey_counts_against_the_budget_and_leaves_half_of_it(
+    stage: Stage, tmp_path: Path, surveyed: float, timing: float
+) -> None:
+    every_worker_has_its_own_luck(stage)
+    watched = Watched(stage, tmp_path, budget=20.0, precision=1e-9)
+    watched.run = replace(watched.run, surveyed_seconds=surveyed)
+    assert watched.carry_out().timed_seconds == pytest.approx(timing, rel=0.2)
