@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.records import Request
-from bench.run.conductor import new_cell, with_turn
 from bench.run.process import ForkedWorker, fork_server
 from bench.run.race import LifeReadings, live
+from bench.run.recording import new_cell, with_turn
 from bench.summary import by_life, turn_medians
 
 if TYPE_CHECKING:
