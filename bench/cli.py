@@ -6,7 +6,6 @@ Exit codes: 0 done, 1 a finding, 2 the request is wrong, 3 a cell failed, 130 in
 from __future__ import annotations
 
 import contextlib
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, get_args
@@ -59,7 +58,7 @@ def main() -> None:
               help="Stop measuring after so many seconds; at least half of them go into timing.")  # fmt: skip
 @click.option("--steps", type=click.IntRange(min=1), default=5, show_default=True,
               help="Training steps after which drift is read.")  # fmt: skip
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(min=0, max=2**32 - 1), default=0, show_default=True)
 @click.option("--compile", "compile_model", is_flag=True, help="Compile the model.")
 @click.option("--channels-last", is_flag=True, help="Channels-last memory format.")
 @click.option("--cell-timeout", type=Seconds(), default=300.0, show_default=True,
@@ -78,11 +77,10 @@ def run(
     **asked: Any,
 ) -> None:
     """Compare freezing strategies on real training, and write tables and plots."""
-    from bench.run import session  # noqa: PLC0415
+    from bench.run import interruption, session  # noqa: PLC0415
     from bench.run.process import RefusedError  # noqa: PLC0415
 
-    # A cancelled CI job sends SIGTERM; what was measured is kept as after Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    interruption.listen()
     folder: store.RunFolder | None = None
     try:
         with _told_in_a_sentence(RefusedError, store.StoreError):

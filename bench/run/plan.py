@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import psutil
 import torch
 
 import strategies
@@ -33,6 +34,12 @@ def plan(request: Request) -> Plan:
     device = choose(request.device)
     device.activate()
     threads = request.threads or physical_cores()
+    processors = psutil.cpu_count() or threads
+    if threads > processors:
+        raise RequestError(
+            f"{threads} threads were asked for, and this machine has {processors} processors; "
+            f"more threads than those only wait for each other, so give at most {processors}"
+        )
     torch.set_num_threads(threads)
     specs = request.workloads or workloads.DEFAULT
     if not request.workloads and device.is_accelerator:

@@ -11,6 +11,7 @@ import signal
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any, Protocol
 
+from bench.run import interruption
 from bench.run.messages import Done, Failed, Refused
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class ForkedWorker:
 
     def ask(self, name: str, *arguments: Any, timeout: float | None = None) -> Any:
         """See `WorkerHandle.ask`."""
+        interruption.check()
         try:
             self._connection.send((name, arguments))
             wait([self._connection, self._process.sentinel], timeout)

@@ -146,6 +146,8 @@ def serve(connection: Connection) -> None:
             strategies.StrategyError,
         ) as error:
             answer = Refused(str(error))
+        except survey.StillReferenceError as error:
+            answer = Failed(str(error))
         except torch.OutOfMemoryError as error:
             answer = Failed(f"out of memory: {describe(error)}")
         except Exception as error:  # whatever a model or strategy does is the cell's failure

@@ -58,6 +58,9 @@ def nothing_trainable():
 def not_a_workload():
     return 3
 
+def never_moves():
+    return Workload(mlp().model, mlp().batches, ["0"], lambda m, b: m(b[0]).sum() * 0.0)
+
 def raises():
     raise KeyError("gone")
 '''
@@ -193,6 +196,13 @@ def test_a_cell_that_fails_is_told_and_the_others_are_measured(
     assert cells["requires_grad"].summary is not None
 
 
+def test_a_model_that_never_moves_is_told_in_a_sentence(mine: Path) -> None:
+    result = freezebench("run", "-w", "own.py:never_moves", "-s", "requires_grad")
+    assert result.exit_code == 3
+    why = store.load(only_run(mine))[1].cells[0].why
+    assert why.startswith("the reference training failed: in 5 steps of ordinary training")
+
+
 MISTAKES = {
     "unknown strategy": (["-s", "requires_gard"], "did you mean 'requires_grad'"),
     "unknown modifier": (["-s", "requires_grad+evil"], "evil"),
@@ -205,6 +215,8 @@ MISTAKES = {
     "precision that is no number": (["--precision", "tight"], "5%"),
     "negative budget": (["--budget", "-3"], "more than 0"),
     "infinite budget": (["--budget", "inf"], "more than 0"),
+    "more threads than processors": (["--threads", "9999"], "processors"),
+    "seed that is too large": (["--seed", "99999999999999999999"], "seed"),
     "batch of nothing": (["--batch", "0"], "batch"),
     "pattern that matches nothing": (["--freeze", "00"], "matches no module"),
     "strategy file missing": (["-s", "nowhere.py:Mine"], "nowhere.py"),

@@ -1,0 +1,34 @@
+"""Ctrl-C, or the SIGTERM of a cancelled job: asks a run to stop, and is never lost.
+
+An exception that a signal handler raises is lost where it happens to land in a destructor. So it is
+also remembered, and whoever asks a worker next finds it.
+"""
+
+from __future__ import annotations
+
+import signal
+from threading import Event
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+_requested = Event()
+
+
+def listen() -> None:
+    """From now on both signals raise KeyboardInterrupt, and are remembered."""
+    _requested.clear()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _remember)
+
+
+def check() -> None:
+    """Raise KeyboardInterrupt if one was asked for since `listen`."""
+    if _requested.is_set():
+        raise KeyboardInterrupt
+
+
+def _remember(_number: int, _frame: FrameType | None) -> None:
+    _requested.set()
+    raise KeyboardInterrupt
