@@ -7,6 +7,7 @@ also remembered, and whoever asks a worker next finds it.
 from __future__ import annotations
 
 import signal
+import sys
 from threading import Event
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ _requested = Event()
 def listen() -> None:
     """From now on both signals raise KeyboardInterrupt, and are remembered."""
     _requested.clear()
+    sys.unraisablehook = _pass_over_interruptions
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _remember)
 
@@ -27,6 +29,11 @@ def check() -> None:
     """Raise KeyboardInterrupt if one was asked for since `listen`."""
     if _requested.is_set():
         raise KeyboardInterrupt
+
+
+def _pass_over_interruptions(unraisable: sys.UnraisableHookArgs) -> None:
+    if unraisable.exc_type is not KeyboardInterrupt:
+        sys.__unraisablehook__(unraisable)
 
 
 def _remember(_number: int, _frame: FrameType | None) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,12 +15,14 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def listening() -> Iterator[None]:
+    hook = sys.unraisablehook
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     interruption.listen()
     yield
     interruption.listen()  # forgets what was asked for
     for number, handler in before.items():
         signal.signal(number, handler)
+    sys.unraisablehook = hook
 
 
 class Dies:
@@ -33,13 +36,13 @@ class Dies:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_an_interruption_that_python_drops_is_found_at_the_next_check(
-    number: signal.Signals,
+    number: signal.Signals, capsys: pytest.CaptureFixture[str]
 ) -> None:
     interruption.check()
     thing = Dies(number)
     del thing
+    assert "Traceback" not in capsys.readouterr().err
     with pytest.raises(KeyboardInterrupt):
         interruption.check()
 
