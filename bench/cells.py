@@ -34,6 +34,7 @@ class CellPlan(Record, frozen=True):
     compile: bool
     channels_last: bool
     fills_each_batch: bool = False
+    fingerprint: str = ""
 
     @property
     def key(self) -> tuple[str, str]:

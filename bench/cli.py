@@ -148,7 +148,8 @@ def _say_how_to_go_on(folder: store.RunFolder | None) -> None:
     else:
         click.echo(
             "\nInterrupted; what was measured is kept. Go on with:\n"
-            f"  freezebench run --resume {folder.path}",
+            f"  freezebench run --resume {folder.path}\n"
+            f"or see what there is with:\n  freezebench report {folder.path}",
             err=True,
         )
 
@@ -159,8 +160,8 @@ def _show(run: Run, folder: store.RunFolder) -> None:
     from bench.report import files  # noqa: PLC0415
     from bench.report.terminal import show  # noqa: PLC0415
 
-    folder.write_all(files(run))
     show(run, Console())
+    folder.write_all(files(run))
     click.echo(f"\n{folder.path}/ holds run.json, table.md, table.csv and the plots")
 
 

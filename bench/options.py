@@ -37,8 +37,8 @@ class Precision(click.ParamType[float]):
             self.fail(f"{value!r} is no precision; write 5% or 0.05", param, ctx)
         if not math.isfinite(width) or not 0 < width < 1:
             self.fail(
-                f"a precision of {value} cannot be reached or means nothing; "
-                "write one above 0% and below 100%",
+                f"{value} is no precision that can be reached; write one above 0% and below "
+                "100%, with its sign, such as 5%, or as a fraction, such as 0.05",
                 param,
                 ctx,
             )

@@ -238,6 +238,7 @@ class Midway(Record, frozen=True, omit_defaults=False):
 class Cell(Record, frozen=True, omit_defaults=False):
     """One workload trained with one strategy, and what was found.
 
+    `fingerprint` stands for the model, the shapes of its batches and the files that made them.
     `midway`, `summary` and `drift` are null where there was nothing to find: a cell that failed, or
     whose loss nothing trainable reaches.
     """
@@ -261,6 +262,7 @@ class Cell(Record, frozen=True, omit_defaults=False):
     origin: Origin = msgspec.field(default_factory=lambda: Origin([], [], []))
     warmup: Warmup | None = None
     host_samples: Samples | None = None
+    fingerprint: str = ""
     interference: list[Interference] = []
 
 

@@ -19,6 +19,9 @@ from bench.stats import Estimate, grouped_mean
 if TYPE_CHECKING:
     from bench.records import Cell, Origin
 
+HEAVY = ("rnn", "lstm", "gru", "fft", "attention")
+"""Parts of the names of operators that would outweigh all others, and have no FLOP formula."""
+
 Turns = dict[tuple[int, int], float]
 """Median seconds of each turn, by life and round."""
 
@@ -93,6 +96,8 @@ def by_life(values: Turns) -> list[list[float]]:
 
 def ideal_ratios(counters: Counters, full: Counters) -> dict[str, float]:
     """The ratio to `full` that FLOPs alone would allow, for `backward` and `total`."""
+    if any(part in name for name in counters.uncounted_operators for part in HEAVY):
+        return {}
     if None in (
         counters.forward_flops,
         counters.backward_flops,

@@ -42,9 +42,8 @@ def winner(workload: str, cells: list[Cell]) -> str:
     rivals = [cell for cell, other in timed[1:] if _overlap(value, other)]
     if value.low is None or value.high is None:
         return (
-            f"{name}: {_short(best.strategy)} comes out fastest of those that train the same, at "
-            f"{times(value)} of full's time{_allowed(best)}{_memory(best, cells)}; one life was "
-            "measured, so there is no interval and no order is certain."
+            f"{name}: {_names(sound)} train{_s(sound)} the same, but one life alone was measured, "
+            "so its times have no interval and none can be said to be the fastest."
         )
     if says_nothing(value):
         return (
@@ -94,7 +93,8 @@ def unreached(run: Run) -> str | None:
             f"{_short(widest.workload)} at "
             + (f"±{percent(width)}" if width < 1 else "more than ±100%")
         )
-    return f"{text}. Give a larger --budget (it was {duration(run.request.budget)})."
+    survey = f", of which the survey took {duration(run.surveyed_seconds)}"
+    return f"{text}. Give a larger --budget (it was {duration(run.request.budget)}{survey})."
 
 
 def launch_bound(run: Run) -> str | None:
@@ -156,7 +156,15 @@ def _nothing_sound(cells: list[Cell]) -> str:
     if not counts:
         return "nothing but full was run, so there is nothing to compare."
     found = ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common())
-    return f"no strategy kept the frozen part frozen and trained the rest the same ({found})."
+    text = f"no strategy kept the frozen part frozen and trained the rest the same ({found})"
+    moved = [move for cell in cells if cell.verdict == "leaks" and cell.drift
+             for move in cell.drift.moved]  # fmt: skip
+    if moved and all(move.kind == "buffer" for move in moved):
+        text += (
+            ". Only buffers moved, such as BatchNorm's running statistics: hold the frozen part in "
+            "eval mode by adding +eval to the name of a strategy, as in requires_grad+eval"
+        )
+    return f"{text}."
 
 
 def _overlap(one: Interval, other: Interval) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
@@ -9,11 +11,12 @@ import torch
 
 import strategies
 from bench import workloads
-from bench.cells import CellPlan, Plan
+from bench.cells import EVAL, CellPlan, Plan
 from bench.measure.device import Device, choose
 from bench.measure.memory import read_memory
 from bench.measure.training import Recipe, Training
 from bench.run.machine import fingerprint, physical_cores
+from strategies.boundary import tensors_in
 from strategies.full import Full
 
 if TYPE_CHECKING:
@@ -69,11 +72,27 @@ def plan(request: Request) -> Plan:
                 compile=request.compile,
                 channels_last=request.channels_last,
                 fills_each_batch=fills,
+                fingerprint=fingerprint_of(workload, spec, strategy_spec),
             )
             for name, strategy_spec, fills in contestants
         ]
     _refuse_twins(cells)
     return Plan(machine=fingerprint(device), memory_bytes=device.memory_bytes(), cells=tuple(cells))
+
+
+def fingerprint_of(workload: Workload, *specs: str) -> str:
+    """Stands for a model's tensors, its batches' shapes, and the files of a user's own."""
+    digest = hashlib.sha256()
+    tensors = {**dict(workload.model.named_parameters()), **dict(workload.model.named_buffers())}
+    for name, tensor in tensors.items():
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype};".encode())
+    for tensor in tensors_in(list(workload.batches)):
+        digest.update(f"{tuple(tensor.shape)} {tensor.dtype};".encode())
+    for spec in specs:
+        file = Path(spec.removesuffix(EVAL).rpartition(":")[0])
+        if file.suffix == ".py" and file.is_file():
+            digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def _contestants(specs: tuple[str, ...]) -> list[tuple[str, str, bool]]:
@@ -127,6 +146,16 @@ def rehearse(spec: str, request: Request, device: Device) -> tuple[Workload, str
     training = Training(workload, Full(), recipe)
     batch = workload.batches[0]
     name = workloads.label(spec)
+    for part, tensors in (
+        ("frozen", training.partition.frozen_tensors(training.model)),
+        ("trainable", training.partition.trainable_tensors(training.model)),
+    ):
+        if not any(tensor.requires_grad for tensor in tensors):
+            raise RequestError(
+                f"every parameter of the {part} part of {name} has requires_grad=False before any "
+                "strategy has begun, so there would be nothing to compare; leave freezing to "
+                "`frozen`, and build the model with everything trainable"
+            )
     try:
         with torch.no_grad():
             loss = workload.loss(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -62,6 +63,8 @@ class ForkedWorker:
         self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
         # The first worker starts the server, and both get their Ctrl-C blocked: the conductor
         # decides what becomes of it.
+        # The tracker would unblock it again when it starts, so it comes first.
+        resource_tracker.ensure_running()
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             self._process.start()

@@ -25,6 +25,7 @@ def new_cell(plan: CellPlan) -> Cell:
         batch=plan.batch,
         threads=plan.threads,
         optimizer=plan.optimizer,
+        fingerprint=plan.fingerprint,
         verdict="failed",
         why="not measured",
         memory=Memory(),

@@ -40,6 +40,7 @@ def begin(
     start_worker = start_worker or forked_workers(request)
     plan = _plan(request, start_worker, progress)
     folder, run_id = store.create(results, plan.machine.name)
+    folder.lock()
     run = Run(
         schema=SCHEMA,
         id=run_id,
@@ -68,6 +69,7 @@ def resume(
     Raises:
         RefusedError: this machine, or its torch, is not the one that the run began on.
     """
+    folder.lock()
     start_worker = start_worker or forked_workers(run.request)
     plan = _plan(run.request, start_worker, progress)
     if difference := _difference(run, plan):
@@ -176,6 +178,8 @@ def _difference(run: Run, plan: Plan) -> str:
         name = f"{cell.workload} × {cell.strategy}"
         if now is None:
             differences.append(f"{name} is no longer there")
+        elif cell.fingerprint != now.fingerprint:
+            differences.append(f"the model, batches or file of {name} have changed")
         elif (cell.batch, cell.topology) != (now.batch, now.topology):
             differences.append(
                 f"{name} had batch {cell.batch} and topology {cell.topology}, and has "
