@@ -23,8 +23,8 @@ class OperatorCounts(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     The formulas are torch's own (`torch.utils.flop_counter`): two FLOPs a multiply-add, for
     products, convolutions and attention. Operators without a formula that compute something are
-    counted by name. `FlopCounterMode` itself is not used: it
-    counts by module rather than by phase, and says nothing of operators without a formula.
+    counted by name. `FlopCounterMode` itself is not used: it counts by module rather than by
+    phase, and says nothing of operators without a formula.
     """
 
     def __init__(self) -> None:

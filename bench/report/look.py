@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 # Okabe and Ito, "Color universal design" (2008), told apart with any colour vision.
 BLUE, ORANGE, GREEN = "#0072B2", "#E69F00", "#009E73"
-SKY, VERMILION, PURPLE, YELLOW = "#56B4E9", "#D55E00", "#CC79A7", "#F0E442"
+SKY, VERMILION, YELLOW = "#56B4E9", "#D55E00", "#F0E442"
 
 INK, MUTED, RULE, BAND = "#1F2328", "#6B7280", "#D4D8DE", "#F4F5F7"
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from bench.records import CONFIDENCE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bench.records import Interval
 
 INTERVAL = f"{CONFIDENCE:.0%} interval"
@@ -59,28 +61,32 @@ def says_nothing(value: Interval) -> bool:
 
 def ratio(value: Interval | None) -> str:
     """A ratio with its interval: `0.34 [0.32, 0.36]`; `0.34 [?]` where that says nothing."""
-    if value is None:
-        return ABSENT
-    digits = _ratio_places(value)
-    text = f"{value.value:.{digits}f}"
-    if says_nothing(value):
-        return f"{text} [?]"
-    if value.low is not None and value.high is not None:
-        text += f" [{value.low:.{digits}f}, {value.high:.{digits}f}]"
-    return text
+    return _with_interval(value, " [?]", lambda at, low, high: f" [{low:{at}}, {high:{at}}]")
 
 
 def ratio_within(value: Interval | None) -> str:
     """A ratio with the larger of its two half widths: `0.34 ±0.02`, or `0.34 ±?`."""
     if value is None:
         return ABSENT
-    digits = _ratio_places(value)
-    text = f"{value.value:.{digits}f}"
+    middle = value.value
+    return _with_interval(
+        value, " ±?", lambda at, low, high: f" ±{max(high - middle, middle - low):{at}}"
+    )
+
+
+def _with_interval(
+    value: Interval | None, unknown: str, bounds: Callable[[str, float, float], str]
+) -> str:
+    """A ratio followed by what `bounds` makes of a format and its bounds, or by `unknown`."""
+    if value is None:
+        return ABSENT
+    at = f".{_ratio_places(value)}f"
+    text = f"{value.value:{at}}"
     if says_nothing(value):
-        return f"{text} ±?"
-    if value.low is not None and value.high is not None:
-        text += f" ±{max(value.high - value.value, value.value - value.low):.{digits}f}"
-    return text
+        return text + unknown
+    if value.low is None or value.high is None:
+        return text
+    return text + bounds(at, value.low, value.high)
 
 
 def share(value: float) -> str:
