@@ -1,38 +1,22 @@
-"""The door: parse what was typed, wire the rooms, choose the exit code.
-
-Exit codes: 0 done, 1 a finding, 2 the request is wrong, 3 a cell failed, 130 interrupted.
-"""
+"""`freezebench run`: compare freezing strategies."""
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, get_args
+from typing import Any, get_args
 
 import click
 from msgspec.structs import replace
 
-from bench import __version__, store
-from bench.options import NearChoice, Precision, Seconds
+from bench import store
+from bench.cli.exits import CELL_FAILED, DONE, INTERRUPTED
+from bench.cli.options import NearChoice, Precision, Seconds
+from bench.cli.telling import show, told_in_a_sentence, watching
 from bench.records import Dtype, Optimizer, Request
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
-    from bench.records import Run
-    from bench.run.progress import Progress
-
-DONE, WRONG_REQUEST, CELL_FAILED, INTERRUPTED = 0, 2, 3, 130
-
-
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="freezebench")
-def main() -> None:
-    """What did each way of freezing part of a model cost, and did it stay frozen?"""
-
-
-@main.command()
+@click.command()
 @click.option("-w", "--workload", "workloads", multiple=True, metavar="W",
               help="What to train: a name of `freezebench list workloads`, torchvision:NAME, "
               "path/to/file.py:factory or package.module:factory. Repeatable.")  # fmt: skip
@@ -83,8 +67,8 @@ def run(
     interruption.listen()
     folder: store.RunFolder | None = None
     try:
-        with _told_in_a_sentence(RefusedError, store.StoreError):
-            with _watching() as progress:
+        with told_in_a_sentence(RefusedError, store.StoreError):
+            with watching() as progress:
                 if resume is not None:
                     folder, before = store.load(resume)
                     before = replace(before, request=_renewed(context, before.request, asked))
@@ -93,36 +77,12 @@ def run(
                     request = Request(compile=compile_model, **asked)
                     folder, carry_out = session.begin(request, results, progress)
                 finished = carry_out()
-            _show(finished, folder)
+            show(finished, folder)
     except KeyboardInterrupt:
         _say_how_to_go_on(folder)
         sys.exit(INTERRUPTED)
     failed = any(cell.verdict == "failed" for cell in finished.cells)
     sys.exit(CELL_FAILED if failed else DONE)
-
-
-@main.command("list")
-@click.argument("kind", type=NearChoice(("strategies", "workloads")), required=False)
-def list_(kind: str | None) -> None:
-    """Name the strategies and workloads there are, a sentence each."""
-    from bench.listing import strategies_table, workloads_table  # noqa: PLC0415
-    from strategies import StrategyError  # noqa: PLC0415
-
-    with _told_in_a_sentence(StrategyError):
-        if kind != "workloads":
-            strategies_table()
-        if kind != "strategies":
-            workloads_table()
-
-
-@main.command()
-@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
-def report(runs: tuple[Path, ...]) -> None:
-    """Make table and plots of a run again, from its run.json."""
-    with _told_in_a_sentence(store.StoreError):
-        for path in runs:
-            folder, record = store.load(path)
-            _show(record, folder)
 
 
 def _renewed(context: click.Context, request: Request, asked: dict[str, Any]) -> Request:
@@ -152,35 +112,3 @@ def _say_how_to_go_on(folder: store.RunFolder | None) -> None:
             f"or see what there is with:\n  freezebench report {folder.path}",
             err=True,
         )
-
-
-def _show(run: Run, folder: store.RunFolder) -> None:
-    from rich.console import Console  # noqa: PLC0415
-
-    from bench.report import files  # noqa: PLC0415
-    from bench.report.terminal import show  # noqa: PLC0415
-
-    show(run, Console())
-    folder.write_all(files(run))
-    click.echo(f"\n{folder.path}/ holds run.json, table.md, table.csv and the plots")
-
-
-@contextlib.contextmanager
-def _watching() -> Iterator[Progress]:
-    from bench.report.progress import watching  # noqa: PLC0415
-
-    with watching() as progress:
-        yield progress
-
-
-@contextlib.contextmanager
-def _told_in_a_sentence(*mistakes: type[Exception]) -> Iterator[None]:
-    try:
-        yield
-    except mistakes as error:
-        _refuse(str(error))
-
-
-def _refuse(sentence: str) -> NoReturn:
-    click.echo(f"freezebench: {sentence}", err=True)
-    sys.exit(WRONG_REQUEST)

@@ -1,0 +1,25 @@
+"""The door: parse what was typed, wire the rooms, choose the exit code.
+
+Exit codes: 0 done, 1 a finding, 2 the request is wrong, 3 a cell failed, 4 a gate can't tell, 130
+interrupted.
+"""
+
+from __future__ import annotations
+
+import click
+
+from bench import __version__
+from bench.cli.gate import gate
+from bench.cli.list_ import list_
+from bench.cli.report import report
+from bench.cli.run import run
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="freezebench")
+def main() -> None:
+    """What did each way of freezing part of a model cost, and did it stay frozen?"""
+
+
+for command in (run, list_, report, gate):
+    main.add_command(command)
