@@ -39,11 +39,13 @@ class TurnTimes:
     """What a clock read of one turn.
 
     `device` is the time of whatever did the work; `host`, where that is an accelerator, the time
-    that the host took to enqueue it.
+    that the host took to enqueue it; `cpu`, where the host did the work, the processor time that
+    the process had of it, all threads together.
     """
 
     device: StepTimes
     host: StepTimes | None = None
+    cpu: StepTimes | None = None
 
 
 class Clock(Protocol):
@@ -61,20 +63,32 @@ class HostClock:
 
     Args:
         now: monotonic nanoseconds.
+        spent: nanoseconds of processor time that the process has had so far.
     """
 
-    def __init__(self, now: Callable[[], int] = time.perf_counter_ns) -> None:
+    def __init__(
+        self,
+        now: Callable[[], int] = time.perf_counter_ns,
+        spent: Callable[[], int] = time.process_time_ns,
+    ) -> None:
         self._now = now
+        self._spent = spent
         self._marks: list[int] = []
+        self._spendings: list[int] = []
 
     def mark(self, *_: object) -> None:
         """Remember this moment."""
+        self._spendings.append(self._spent())
         self._marks.append(self._now())
 
     def read(self) -> TurnTimes:
         """Seconds between the marks since the last reading."""
         marks, self._marks = self._marks, []
-        return TurnTimes(device=_phases(marks, lambda begin, end: (end - begin) * 1e-9))
+        spendings, self._spendings = self._spendings, []
+        return TurnTimes(
+            device=_phases(marks, lambda begin, end: (end - begin) * 1e-9),
+            cpu=_phases(spendings, lambda begin, end: (end - begin) * 1e-9),
+        )
 
 
 class DeviceClock:

@@ -16,7 +16,7 @@ from bench.run.messages import Prediction
 from bench.run.packing import Weight, pack
 from bench.run.process import CellError
 from bench.run.progress import Unwatched
-from bench.run.race import LifeReadings, live
+from bench.run.race import CellInWorker, LifeReadings, live, shuffled
 from bench.run.recording import new_cell, with_samples_of, with_turn, with_warm_up
 from bench.summary import summarize
 
@@ -226,18 +226,18 @@ class Conductor:
 
         life = 1 + max((self._latest_life(cell) for cell in group.cells), default=0)
         readings = LifeReadings()
+        worker = self._start_worker()
         try:
             live(
-                group.cells,
-                self._start_worker,
+                [CellInWorker(worker, i, c, self._timeout) for i, c in enumerate(group.cells)],
                 readings,
                 seconds=seconds,
-                timeout=self._timeout,
-                shuffler=self._shuffler,
+                order=shuffled(self._shuffler),
                 now=self._now,
                 on_round=on_round,
             )
         finally:
+            worker.end()
             self._add(group, life, readings)
             spent = self._now() - begin
             group.seconds += spent

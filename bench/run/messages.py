@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
+from bench.measure.clock import StepTimes  # noqa: TC001  the annotations are read at run time
 from bench.records import Counters, Memory, Record
-
-if TYPE_CHECKING:
-    from bench.measure.clock import StepTimes
 
 
 @dataclass(frozen=True)
@@ -36,13 +34,24 @@ class Failed:
 
 @dataclass(frozen=True)
 class TurnReading:
-    """The steps of one turn, and the share of the machine that it got."""
+    """The steps of one turn, and the share of the machine that it got.
+
+    `cpu_times` is the processor time of the steps (on the CPU only). `voluntary_switches` counts
+    how often the process waited of its own accord, for a lock, a disk or a sleep.
+    `threads` and `resident_bytes` are what it had at the end; `throttled` says that the device held
+    its clock down meanwhile. `None` is what the system or the device doesn't tell.
+    """
 
     times: StepTimes
     host_times: StepTimes | None
     wall_seconds: float
     cpu_seconds: float
     involuntary_switches: int | None
+    cpu_times: StepTimes | None = None
+    voluntary_switches: int | None = None
+    threads: int | None = None
+    resident_bytes: int | None = None
+    throttled: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -68,3 +77,11 @@ class Findings(Record, frozen=True):
 
     memory: Memory
     counters: Counters
+
+
+class Known(Record, frozen=True):
+    """What goes by name where the worker is: its torch, the built-in workloads, all strategies."""
+
+    torch: str
+    workloads: tuple[str, ...]
+    strategies: tuple[str, ...]

@@ -85,7 +85,7 @@ class ForkedWorker:
         if self._process.is_alive() and not self._ended_within(1.0):
             self.end()
             raise WorkerLostError(f"no answer within {timeout:.0f} s (--cell-timeout)")
-        raise WorkerLostError(_cause_of_death(self._process.exitcode))
+        raise WorkerLostError(cause_of_death(self._process.exitcode))
 
     def end(self) -> None:
         """Kill the process and close the pipe."""
@@ -122,7 +122,8 @@ def _value_of(answer: Done | Refused | Failed) -> Any:
     return answer.value
 
 
-def _cause_of_death(exitcode: int | None) -> str:
+def cause_of_death(exitcode: int | None) -> str:
+    """What ended a worker, from its exit code as `multiprocessing` has it."""
     if exitcode is None or exitcode >= 0:
         return f"the worker ended by itself with exit code {exitcode}"
     try:

@@ -71,13 +71,8 @@ def start(cell: CellPlan, *, compiled: bool = True) -> Training:
 def predict(cell: CellPlan) -> Prediction:
     """Peak and counters of a cell on the `meta` device: nothing is allocated or computed."""
     workload = workloads.build(cell.workload_spec, options(cell), meta=True)
-    on_meta = msgspec.structs.replace(cell, dtype="float32", compile=False)
-    foreach = True if torch.device(cell.device).type != "cpu" else None
-    how = Recipe(**{**vars(recipe(on_meta, device="meta")), "foreach": foreach})
     try:
-        training = Training(workload, strategies.find(cell.strategy_spec), how)
-        reading = read_memory(training)
-        counters = read_counters(training)
+        reading, counters = read_on_meta(cell, workload)
     except Exception as error:  # any model code may fail on tensors without values
         return Prediction(why_absent=describe(error))
     return Prediction(
@@ -86,6 +81,15 @@ def predict(cell: CellPlan) -> Prediction:
         counters=counters,
         allocated_by=dict(reading.allocated_by),
     )
+
+
+def read_on_meta(cell: CellPlan, workload: workloads.Workload) -> tuple[MemoryReading, Counters]:
+    """Bytes and counts of a cell whose workload was built on the `meta` device."""
+    on_meta = msgspec.structs.replace(cell, dtype="float32", compile=False)
+    foreach = True if torch.device(cell.device).type != "cpu" else None
+    how = Recipe(**{**vars(recipe(on_meta, device="meta")), "foreach": foreach})
+    training = Training(workload, strategies.find(cell.strategy_spec), how)
+    return read_memory(training), read_counters(training)
 
 
 def measure_memory(cell: CellPlan, prediction: Prediction) -> Findings:

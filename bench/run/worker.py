@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import os
 import signal
 import sys
 import time
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import torch
@@ -21,7 +24,8 @@ import strategies
 from bench import workloads
 from bench.measure.clock import StepTimes, TurnTimes
 from bench.measure.device import DeviceError, choose
-from bench.run import survey
+from bench.measure.slowdown import CannotSlowDownError, slowed
+from bench.run import counting, survey
 from bench.run.heap import keep_freed_memory
 from bench.run.messages import Done, Failed, Refused, TurnReading, WarmUpReading
 from bench.run.plan import RequestError, describe, plan
@@ -47,12 +51,16 @@ class Worker:
 
     def __init__(self) -> None:
         self._ready: dict[int, tuple[Training, Clock]] = {}
+        self._slowed: dict[int, Clock] = {}
 
     plan = staticmethod(plan)
     predict = staticmethod(survey.predict)
     measure_memory = staticmethod(survey.measure_memory)
     measure_reference = staticmethod(survey.measure_reference)
     measure_drift = staticmethod(survey.measure_drift)
+    known = staticmethod(counting.known)
+    count = staticmethod(counting.count)
+    check_counting = staticmethod(counting.check_counting)
 
     def ready(self, index: int, cell: CellPlan) -> None:
         """Build a cell and hold it."""
@@ -74,7 +82,41 @@ class Worker:
     def turn(self, index: int, steps: int) -> TurnReading:
         """Let a ready cell take a few consecutive steps."""
         with self._let_go_on_failure(index):
-            return take_turn(*self._ready[index], steps)
+            return self._take_turn(index, steps, self._ready[index][1])
+
+    def slow_down(self, index: int, fractions: dict[str, float], times: StepTimes) -> None:
+        """Prepare slowed turns of a warm cell; `times` are steps of it as it is."""
+        training, clock = self._ready[index]
+        device = choose(training.recipe.device)
+        self._slowed[index] = slowed(
+            clock, device, fractions, times, threads=torch.get_num_threads()
+        )
+
+    def slowed_turn(self, index: int, steps: int) -> TurnReading:
+        """A turn with the slow-down that was prepared."""
+        with self._let_go_on_failure(index):
+            return self._take_turn(index, steps, self._slowed[index])
+
+    def pin(self, processors: list[int]) -> None:
+        """Stay on these processors from now on, where the system knows how to."""
+        if hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(0, processors)
+
+    def modules_below(self, folder: str) -> list[str]:
+        """Files below a folder that modules of this process came from, installed ones left out."""
+        files = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
+        below = {str(Path(file).resolve()) for file in files if file}
+        return sorted(
+            file
+            for file in below
+            if file.startswith(f"{folder}{os.sep}")
+            and not {"site-packages", "dist-packages"} & set(Path(file).parts)
+        )
+
+    def _take_turn(self, index: int, steps: int, clock: Clock) -> TurnReading:
+        training, _ = self._ready[index]
+        reading = take_turn(training, clock, steps)
+        return replace(reading, throttled=choose(training.recipe.device).throttled())
 
     @contextlib.contextmanager
     def _let_go_on_failure(self, index: int) -> Iterator[None]:
@@ -106,19 +148,25 @@ def take_turn(training: Training, clock: Clock, steps: int) -> TurnReading:
     """A few steps with the garbage collector off, and what the machine did meanwhile."""
     process = psutil.Process()
     gc.disable()
-    switches, cpu, wall = _involuntary(process), time.process_time(), time.perf_counter()
+    switches, cpu, wall = _switches(process), time.process_time(), time.perf_counter()
     try:
         for _ in range(steps):
             training.step(clock.mark)
         times = clock.read()
     finally:
         gc.enable()
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    involuntary, voluntary = _since(switches, _switches(process))
     reading = TurnReading(
         times.device,
         times.host,
-        wall_seconds=time.perf_counter() - wall,
-        cpu_seconds=time.process_time() - cpu,
-        involuntary_switches=_since(switches, _involuntary(process)),
+        wall_seconds=wall,
+        cpu_seconds=cpu,
+        involuntary_switches=involuntary,
+        cpu_times=times.cpu,
+        voluntary_switches=voluntary,
+        threads=torch.get_num_threads(),
+        resident_bytes=int(process.memory_info().rss),
     )
     gc.collect()
     return reading
@@ -126,11 +174,8 @@ def take_turn(training: Training, clock: Clock, steps: int) -> TurnReading:
 
 def serve(connection: Connection) -> None:
     """Answer requests `(name, arguments)` until the pipe ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the conductor decides about Ctrl-C
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _end_with_parent()
-    keep_freed_memory()
-    gc.freeze()  # torch itself stays; a collection need not look at all of it each time
+    settle()
     worker = Worker()
     while True:
         try:
@@ -138,24 +183,36 @@ def serve(connection: Connection) -> None:
         except (EOFError, OSError):
             return
         try:
-            answer: Done | Refused | Failed = Done(getattr(worker, name)(*arguments))
-        except (
-            RequestError,
-            DeviceError,
-            workloads.WorkloadError,
-            strategies.StrategyError,
-        ) as error:
-            answer = Refused(str(error))
-        except survey.StillReferenceError as error:
-            answer = Failed(str(error))
-        except torch.OutOfMemoryError as error:
-            answer = Failed(f"out of memory: {describe(error)}")
-        except Exception as error:  # whatever a model or strategy does is the cell's failure
-            answer = Failed(describe(error))
-        try:
-            connection.send(answer)
+            connection.send(answer(worker, name, *arguments))
         except (BrokenPipeError, OSError):
             return
+
+
+def settle() -> None:
+    """What a fresh worker does first: leave signals to the conductor, and keep its memory."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the conductor decides about Ctrl-C
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    keep_freed_memory()
+    gc.freeze()  # torch itself stays; a collection need not look at all of it each time
+
+
+def answer(worker: Worker, name: str, *arguments: Any) -> Done | Refused | Failed:
+    """What a worker answers to a request; whatever it raises is an answer too."""
+    try:
+        return Done(getattr(worker, name)(*arguments))
+    except (
+        RequestError,
+        DeviceError,
+        workloads.WorkloadError,
+        strategies.StrategyError,
+    ) as error:
+        return Refused(str(error))
+    except (survey.StillReferenceError, CannotSlowDownError) as error:
+        return Failed(str(error))
+    except torch.OutOfMemoryError as error:
+        return Failed(f"out of memory: {describe(error)}")
+    except Exception as error:  # whatever a model or strategy does is the cell's failure
+        return Failed(describe(error))
 
 
 def _end_with_parent() -> None:
@@ -167,12 +224,21 @@ def _end_with_parent() -> None:
         ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
 
 
-def _involuntary(process: psutil.Process) -> int | None:
+Switches = tuple[int | None, int | None]
+
+
+def _switches(process: psutil.Process) -> Switches:
+    """Context switches so far, involuntary and voluntary."""
     try:
-        return int(process.num_ctx_switches().involuntary)
+        found = process.num_ctx_switches()
     except (NotImplementedError, psutil.Error):
-        return None
+        return None, None
+    return int(found.involuntary), int(found.voluntary)
 
 
-def _since(before: int | None, after: int | None) -> int | None:
-    return None if before is None or after is None else after - before
+def _since(before: Switches, after: Switches) -> Switches:
+    involuntary, voluntary = (
+        None if then is None or now is None else now - then
+        for then, now in zip(before, after, strict=True)
+    )
+    return involuntary, voluntary

@@ -15,7 +15,7 @@ import numpy as np
 
 from bench.records import Request
 from bench.run.process import ForkedWorker, fork_server
-from bench.run.race import LifeReadings, live
+from bench.run.race import CellInWorker, LifeReadings, live, shuffled
 from bench.run.recording import new_cell, with_turn
 from bench.summary import by_life, turn_medians
 
@@ -56,8 +56,11 @@ def scatter(preload: list[str]) -> tuple[float, float]:
     cells = [new_cell(plan) for plan in plans]
     for life in range(LIVES):
         readings = LifeReadings()
-        live(plans, lambda: ForkedWorker(context), readings, seconds=LIFE_SECONDS, timeout=60.0,
-             shuffler=random.Random(life), now=time.monotonic)  # fmt: skip
+        worker = ForkedWorker(context)
+        contestants = [CellInWorker(worker, i, plan, 60.0) for i, plan in enumerate(plans)]
+        live(contestants, readings, seconds=LIFE_SECONDS, order=shuffled(random.Random(life)),
+             now=time.monotonic)  # fmt: skip
+        worker.end()
         for number, turns in enumerate(readings.rounds):
             for index, reading in turns.items():
                 cells[index] = with_turn(cells[index], life, number, reading)

@@ -116,7 +116,8 @@ def times(*totals: float) -> StepTimes:
 class Stage:
     """Workers that do nothing but say what they were asked, on a clock that only they move.
 
-    `seconds` is what a step of a strategy takes. `on` maps a request, such as `turn lr_zero`, to
+    `seconds` is what a step of a strategy takes, `throttled` how many of its turns find the device
+    throttled. `on` maps a request, such as `turn lr_zero`, to
     what happens instead of an answer: an exception, once the request has been heard.
     """
 
@@ -126,6 +127,7 @@ class Stage:
     now: float = 0.0
     alive: int = 0
     cut: frozenset[str] = frozenset()
+    throttled: dict[str, int] = field(default_factory=dict)
 
     def start_worker(self) -> ScriptedWorker:
         self.heard.append("start")
@@ -173,7 +175,9 @@ class ScriptedWorker:
             taken = times(*[step] * steps)
             if name == "warm_up":
                 return WarmUpReading(taken, [True])
-            return TurnReading(taken, None, steps * step, steps * step, 0)
+            left = stage.throttled.get(cell, 0)
+            stage.throttled[cell] = max(0, left - 1)
+            return TurnReading(taken, None, steps * step, steps * step, 0, throttled=left > 0)
         if cell in stage.cut and name in ("fresh", "midway"):
             return Midway(verdict="severed", why="cut", drift=None)
         verdict = "reference" if cell == "full" else "ok"

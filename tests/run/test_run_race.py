@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from stage import make_cell
 
-from bench.run.race import LifeReadings, live
+from bench.run.race import MOST_REPEATS, CellInWorker, LifeReadings, live, shuffled
 
 if TYPE_CHECKING:
     from stage import Stage
@@ -18,13 +18,12 @@ STRATEGIES = ("full", "requires_grad", "lr_zero")
 
 def one_life(stage: Stage, seconds: float = 0.5, seed: int = 0, **more: Any) -> LifeReadings:
     readings = LifeReadings()
+    worker = stage.start_worker()
     live(
-        [make_cell(name) for name in STRATEGIES],
-        stage.start_worker,
+        [CellInWorker(worker, i, make_cell(name), 1.0) for i, name in enumerate(STRATEGIES)],
         readings,
         seconds=seconds,
-        timeout=1.0,
-        shuffler=random.Random(seed),
+        order=shuffled(random.Random(seed)),
         now=stage.clock,
         **more,
     )
@@ -107,12 +106,22 @@ def test_without_full_the_life_ends(stage: Stage, when: str, raises: CellError) 
     assert stage.heard[-1] == f"{when} full"
 
 
-@pytest.mark.parametrize("end", ["well", "badly"])
-def test_the_worker_is_ended_however_the_life_ends(stage: Stage, end: str) -> None:
-    if end == "badly":
-        stage.on["turn full"] = KeyboardInterrupt()
-        with pytest.raises(KeyboardInterrupt):
-            one_life(stage)
-    else:
-        one_life(stage)
-    assert stage.alive == 0
+def test_without_an_essential_contestant_the_life_ends(stage: Stage, raises: CellError) -> None:
+    stage.on["turn lr_zero"] = raises
+    assert one_life(stage, essential=frozenset({0, 1, 2})).failures == {2: "RuntimeError: no"}
+    assert stage.heard[-1] == "turn lr_zero"
+
+
+def test_a_throttled_turn_is_taken_again(stage: Stage) -> None:
+    stage.throttled = {"requires_grad": 2}
+    readings = one_life(stage, seconds=0.0)
+    assert stage.story("turn").count("turn requires_grad") == 3
+    assert readings.repeated == 2
+    assert not any(turn.throttled for turn in readings.rounds[0].values())
+
+
+def test_a_device_that_stays_throttled_loses_no_turn(stage: Stage) -> None:
+    stage.throttled = {"requires_grad": 1000}
+    readings = one_life(stage, seconds=0.0)
+    assert stage.story("turn").count("turn requires_grad") == 1 + MOST_REPEATS
+    assert readings.rounds[0][1].throttled

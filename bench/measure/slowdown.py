@@ -1,0 +1,164 @@
+"""A known slow-down inside the timed span: what a gate must see, or it sees nothing."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from bench.measure.clock import Clock, StepTimes, TurnTimes
+    from bench.measure.device import Device
+
+TIMED = ("forward", "backward", "update")
+
+
+class SlowedClock:
+    """A clock whose marks come late: extra work is done at the end of each phase.
+
+    Args:
+        clock: that marks.
+        extra: does the extra work of the phase that is about to end, given its number.
+    """
+
+    def __init__(self, clock: Clock, extra: Callable[[int], None]) -> None:
+        self._clock = clock
+        self._extra = extra
+        self._phase = -1
+
+    def mark(self, *_: object) -> None:
+        """Do the extra work of the phase that ends here, then remember this moment."""
+        if self._phase >= 0:
+            self._extra(self._phase)
+        self._clock.mark()
+        self._phase = self._phase + 1 if self._phase + 1 < len(TIMED) else -1
+
+    def read(self) -> TurnTimes:
+        """The times, slow-down included."""
+        return self._clock.read()
+
+
+class HostSlowdown:
+    """Keeps the processor busy for a fraction of what the phase has taken.
+
+    In proportion to the very step, so that the slowed phase takes `1 + fraction` times as long
+    whatever the machine's mood. (The phase after a pause is a little colder for it.)
+
+    Args:
+        fractions: of each phase's own time, by name; phases not named stay as they are.
+        now: nanoseconds, of the clock by which the fraction is meant.
+    """
+
+    def __init__(self, fractions: Mapping[str, float], now: Callable[[], int]) -> None:
+        self._fractions = [fractions.get(name, 0.0) for name in TIMED]
+        self._now = now
+        self._begin = 0
+
+    def around(self, clock: Clock) -> SlowedClock:
+        """The clock, slowed down."""
+        return SlowedClock(_Noting(clock, self), self)
+
+    def note(self) -> None:
+        """A phase begins."""
+        self._begin = self._now()
+
+    def __call__(self, phase: int) -> None:
+        """Be busy in proportion to the phase so far."""
+        reached = self._now()
+        until = reached + int(self._fractions[phase] * (reached - self._begin))
+        while self._now() < until:
+            pass
+
+
+class _Noting:
+    """Tells a slow-down when a phase begins, as close to the mark as can be."""
+
+    def __init__(self, clock: Clock, slowdown: HostSlowdown) -> None:
+        self._clock = clock
+        self._slowdown = slowdown
+
+    def mark(self, *_: object) -> None:
+        self._clock.mark()
+        self._slowdown.note()
+
+    def read(self) -> TurnTimes:
+        return self._clock.read()
+
+
+class DeviceSlowdown:
+    """Keeps a CUDA device busy for a fraction of what a phase typically takes.
+
+    The host cannot know what the step under way takes there, so the fraction is of the phase's
+    typical time, and the length of the busy kernel is calibrated once.
+
+    Args:
+        fractions: of each phase's typical time, by name.
+        typical: seconds of each phase on the device.
+        busy: enqueues a kernel that lasts so many cycles.
+        cycles_per_second: of that kernel.
+    """
+
+    def __init__(
+        self,
+        fractions: Mapping[str, float],
+        typical: Mapping[str, float],
+        busy: Callable[[int], None],
+        cycles_per_second: float,
+    ) -> None:
+        self._busy = busy
+        self._cycles = [
+            int(fractions.get(name, 0.0) * typical[name] * cycles_per_second) for name in TIMED
+        ]
+
+    def around(self, clock: Clock) -> SlowedClock:
+        """The clock, slowed down."""
+        return SlowedClock(clock, self)
+
+    def __call__(self, phase: int) -> None:
+        """Enqueue the extra kernel."""
+        if self._cycles[phase]:
+            self._busy(self._cycles[phase])
+
+
+class CannotSlowDownError(Exception):
+    """The device has no kernel that keeps it busy for a given time."""
+
+
+CALIBRATION_CYCLES = 20_000_000
+
+
+def slowed(
+    clock: Clock, device: Device, fractions: Mapping[str, float], times: StepTimes, *, threads: int
+) -> Clock:
+    """The clock of a device with a known slow-down.
+
+    Args:
+        clock: of the device.
+        device: that does the work.
+        fractions: of each phase's own time, by name.
+        times: steps taken without the slow-down.
+        threads: of torch; with one, the fraction is of processor time, which a neighbour on the
+            machine hardly changes.
+
+    Raises:
+        CannotSlowDownError: an accelerator other than CUDA.
+    """
+    if not device.is_accelerator:
+        now = time.process_time_ns if threads == 1 else time.perf_counter_ns
+        return HostSlowdown(fractions, now).around(clock)
+    if device.torch_device.type != "cuda":
+        raise CannotSlowDownError(
+            f"{device} has no kernel to slow it down with, so the gate cannot prove on it that it "
+            "would see a slow-down"
+        )
+    typical = {name: sorted(getattr(times, name))[len(times.total) // 2] for name in TIMED}
+    begin, end = (torch.Event(device.torch_device, enable_timing=True) for _ in range(2))
+    begin.record()
+    torch.cuda._sleep(CALIBRATION_CYCLES)  # type: ignore[no-untyped-call]
+    end.record()
+    device.synchronize()
+    rate = CALIBRATION_CYCLES / (begin.elapsed_time(end) * 1e-3)
+    return DeviceSlowdown(fractions, typical, torch.cuda._sleep, rate).around(clock)
