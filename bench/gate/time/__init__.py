@@ -1,0 +1,1 @@
+"""Base against head by time, in turns on one machine."""

@@ -1,0 +1,312 @@
+"""One life of a gate: fresh workers of both sides take turns, in blocks of mirrored rounds."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from bench.gate.time.neighbours import Usage, idlest_processors
+from bench.gate.time.record import ARMS, ArmTurns, CellTurns, Life
+from bench.run.race import LifeReadings, get_ready, take_turns
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Callable, Mapping, Sequence
+
+    from bench.gate.time.record import Step, Terms
+    from bench.gate.time.sides import Side, Stable
+    from bench.gate.time.wire import PlannedCell
+    from bench.measure.clock import StepTimes
+    from bench.run.messages import TurnReading, WarmUpReading
+    from bench.run.process import WorkerHandle
+
+
+class UntrustworthyError(Exception):
+    """What was measured cannot be used; the message says why."""
+
+
+class SideFailedError(Exception):
+    """A cell of one side cannot run.
+
+    Attributes:
+        label: `base` or `head`.
+    """
+
+    def __init__(self, label: str, cell: str, why: str) -> None:
+        super().__init__(f"{cell} failed in the {label}: {why}")
+        self.label = label
+
+
+@dataclass
+class Racer:
+    """One arm of one cell, as a contestant of the race.
+
+    Args:
+        worker: of its side.
+        index: by which the worker holds the cell.
+        cell: as its side has planned it.
+        slow_down: fractions of its phases by which it is slowed; `None` for not at all.
+        timeout: the longest silence, in seconds.
+    """
+
+    worker: WorkerHandle
+    index: int
+    cell: PlannedCell
+    slow_down: dict[str, float] | None
+    timeout: float
+    threads: set[int | None] = field(default_factory=set)
+    resident: list[int] = field(default_factory=list)
+
+    def get_ready(self) -> WarmUpReading:
+        """Build and warm up the cell, and prepare its slow-down."""
+        self.worker.ask("ready", self.index, self.cell.plan, timeout=self.timeout)
+        reading: WarmUpReading = self.worker.ask("warm_up", self.index, timeout=self.timeout)
+        if self.slow_down is not None:
+            times = msgspec.to_builtins(reading.times)
+            self.worker.ask("slow_down", self.index, self.slow_down, times, timeout=self.timeout)
+        return reading
+
+    def turn(self, steps: int) -> TurnReading:
+        """Take a turn."""
+        name = "turn" if self.slow_down is None else "slowed_turn"
+        reading: TurnReading = self.worker.ask(name, self.index, steps, timeout=self.timeout)
+        self.threads.add(reading.threads)
+        if reading.resident_bytes is not None:
+            self.resident.append(reading.resident_bytes)
+        return reading
+
+
+def mirrored_blocks(cells: int, shuffler: random.Random) -> Callable[[list[int]], list[int]]:
+    """Whose turn it is: two rounds a block, the second in the reverse order of the first (ABBA).
+
+    What drifts evenly while a block lasts takes from all arms alike. Each block is of one cell; the
+    cells have theirs in turn.
+    """
+    arms = len(ARMS)
+    pending: list[int] = []
+    blocks = 0
+
+    def order(_places: list[int]) -> list[int]:
+        nonlocal pending, blocks
+        if pending:
+            mirrored, pending = pending[::-1], []
+            return mirrored
+        first = (blocks % cells) * arms
+        blocks += 1
+        pending = shuffler.sample(range(first, first + arms), arms)
+        return pending
+
+    return order
+
+
+@dataclass(frozen=True)
+class Trial:
+    """All that the lives of a gate have in common.
+
+    Args:
+        base, head: the sides.
+        cells: that both have planned: the base's plan of it and the head's.
+        harnesses: the folder that each side's freezebench lies in, by label.
+        stable: forks the workers.
+        terms: of the gate.
+        timeout: the longest silence of a worker, in seconds.
+        shuffler: of the order of turns.
+        now: monotonic seconds.
+        head_slow_down: fractions by which the head is slowed; for studying the gate itself.
+    """
+
+    base: Side
+    head: Side
+    cells: Sequence[tuple[PlannedCell, PlannedCell]]
+    harnesses: Mapping[str, str]
+    stable: Stable
+    terms: Terms
+    timeout: float
+    shuffler: random.Random
+    now: Callable[[], float] = time.monotonic
+    head_slow_down: dict[str, float] | None = None
+
+    def renew(self) -> None:
+        """From now on workers are forked from fresh processes."""
+        self.stable.renew()
+
+    def life(self, number: int, purpose: Literal["trial", "confirmation"], seconds: float) -> Life:
+        """One life that races for so many seconds, but for a block of each cell at least.
+
+        Raises:
+            SideFailedError: a cell raised, or its worker died or hung.
+            UntrustworthyError: a clock went backwards.
+        """
+        begin = self.now()
+        usage = Usage()
+        readings = LifeReadings()
+        workers: dict[str, WorkerHandle] = {}
+        try:
+            for arm in ARMS:
+                workers[arm] = self.stable.fork(self._side_of(arm))
+            self._pin(workers)
+            racers = self._racers(workers)
+            everyone = frozenset(range(len(racers)))
+            able = get_ready(racers, readings, now=self.now, essential=everyone)
+            take_turns(
+                racers,
+                dict.fromkeys(able, self.terms.turn_steps),
+                readings,
+                until=self.now() + seconds,
+                order=mirrored_blocks(len(self.cells), self.shuffler),
+                now=self.now,
+                essential=everyone,
+                least_rounds=2 * len(self.cells),
+            )
+            self._complain(readings, racers, workers)
+            others, stolen = usage.since()
+        finally:
+            for worker in workers.values():
+                worker.end()
+        return Life(
+            number=number,
+            purpose=purpose,
+            seconds=self.now() - begin,
+            start_seconds=readings.start_seconds,
+            cells=self._turns(readings),
+            others=others,
+            stolen=stolen,
+            grown_bytes=_grown(racers),
+            repeated=readings.repeated,
+        )
+
+    def _side_of(self, arm: str) -> Side:
+        return self.head if arm == "head" else self.base
+
+    def _pin(self, workers: dict[str, WorkerHandle]) -> None:
+        """All workers to the same processors, since they never work at the same time.
+
+        Then the sides have the same neighbours and the same luck with them.
+        """
+        chosen = idlest_processors(self.cells[0][0].threads)
+        for worker in workers.values():
+            if chosen:
+                worker.ask("pin", chosen, timeout=self.timeout)
+
+    def _racers(self, workers: dict[str, WorkerHandle]) -> list[Racer]:
+        slow_downs = {
+            "head": self.head_slow_down,
+            "slowed": dict.fromkeys(("forward", "backward", "update"), self.terms.slow_down),
+        }
+        return [
+            Racer(
+                workers[arm],
+                number,
+                in_head if arm == "head" else in_base,
+                slow_downs.get(arm),
+                self.timeout,
+            )
+            for number, (in_base, in_head) in enumerate(self.cells)
+            for arm in ARMS
+        ]
+
+    def _complain(
+        self, readings: LifeReadings, racers: list[Racer], workers: dict[str, WorkerHandle]
+    ) -> None:
+        for place, why in readings.failures.items():
+            cell, arm = self.cells[place // len(ARMS)][0], ARMS[place % len(ARMS)]
+            raise SideFailedError("head" if arm == "head" else "base", cell.name, why)
+        for place, racer in enumerate(racers):
+            cell, arm = self.cells[place // len(ARMS)][0], ARMS[place % len(ARMS)]
+            if changed := racer.threads - {cell.threads, None}:
+                side = "head" if arm == "head" else "base"
+                raise SideFailedError(
+                    side,
+                    cell.name,
+                    f"its code set torch to {changed.pop()} threads in the middle, and "
+                    f"{cell.threads} were agreed; take torch.set_num_threads out of it, or ask for "
+                    "that many with --threads",
+                )
+        if readings.rounds:
+            self._refuse_mixed_code(workers)
+
+    def _refuse_mixed_code(self, workers: dict[str, WorkerHandle]) -> None:
+        """Neither side may have imported the other's files; an editable installation does that."""
+        for label, against in (("base", "head"), ("head", "base")):
+            mine, other = self._side_of(label).checkout, self._side_of(against).checkout
+            if mine.root == other.root or mine.root.is_relative_to(other.root):
+                continue
+            harness = self.harnesses[label]
+            files = [
+                file
+                for file in workers[label].ask("modules_below", str(other.root))
+                if not file.startswith((f"{harness}{os.sep}", f"{mine.root}{os.sep}"))
+            ]
+            if files:
+                inside = os.path.relpath(files[0], other.root)
+                raise SideFailedError(
+                    label,
+                    "every cell",
+                    f"it imported {inside} from the {other.label}'s folder, so it would have "
+                    "measured the wrong code; the package is probably installed in editable mode: "
+                    f"give the {label} an environment of its own (--{label}-python), or put the "
+                    "package where it is found first (the checkout's top folder, or src/)",
+                )
+
+    def _turns(self, readings: LifeReadings) -> list[CellTurns]:
+        found = []
+        for number, (cell, _) in enumerate(self.cells):
+            arms = {}
+            for place, arm in enumerate(ARMS, start=number * len(ARMS)):
+                turns = [r[place] for r in readings.rounds if place in r]
+                whole = turns[: len(turns) // 2 * 2]  # a block cut short by the end of time
+                arms[arm] = ArmTurns(
+                    wall=[_steps(turn.times) for turn in whole],
+                    cpu=_cpu_steps(whole),
+                    waits=[turn.voluntary_switches for turn in whole],
+                )
+            least = min(len(turns.wall) for turns in arms.values())
+            arms = {arm: _first(turns, least) for arm, turns in arms.items()}
+            found.append(CellTurns(workload=cell.workload, strategy=cell.strategy, arms=arms))
+        return found
+
+
+def _first(turns: ArmTurns, count: int) -> ArmTurns:
+    cpu = None if turns.cpu is None else turns.cpu[:count]
+    return ArmTurns(wall=turns.wall[:count], cpu=cpu, waits=turns.waits[:count])
+
+
+def _cpu_steps(turns: list[TurnReading]) -> list[list[Step]] | None:
+    steps = [_steps(turn.cpu_times) for turn in turns if turn.cpu_times is not None]
+    return steps if turns and len(steps) == len(turns) else None
+
+
+def _steps(times: StepTimes) -> list[Step]:
+    """Steps in whole nanoseconds.
+
+    Raises:
+        UntrustworthyError: a step took no time, or less.
+    """
+    steps: list[Step] = []
+    for phases in zip(times.forward, times.backward, times.update, strict=True):
+        forward, backward, update = (round(seconds * 1e9) for seconds in phases)
+        if min(forward, backward, update) < 0 or forward + backward + update == 0:
+            raise UntrustworthyError(
+                "the clock of this machine went backwards or stood still within a step, so no "
+                "time of it can be trusted; look at the system's clock source"
+            )
+        steps.append((forward, backward, update))
+    return steps
+
+
+def _grown(racers: list[Racer]) -> dict[str, int]:
+    """Growth of each worker's resident size, its arms and cells taken together."""
+    grown: dict[str, int] = {}
+    for first, arm in enumerate(ARMS):
+        sizes = [
+            size
+            for racer in racers[first :: len(ARMS)]
+            for size in (racer.resident[:1] + racer.resident[-1:])
+        ]
+        if sizes:
+            grown[arm] = max(sizes) - min(sizes)
+    return grown
