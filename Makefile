@@ -33,7 +33,7 @@ request = --device $(DEVICE) \
 	$(if $(RESULTS),--results '$(RESULTS)') \
 	$(ARGS)
 
-.PHONY: help bench test check report selfbench clean
+.PHONY: help bench test check recipes counters report selfbench clean
 
 help:  ## what can be asked for
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -49,11 +49,27 @@ bench: $(VENV)/.installed  ## compare freezing strategies and write results/<mac
 test: $(VENV)/.installed  ## run the tests
 	@$(BIN)/python -m pytest -q
 
-check: $(VENV)/.installed  ## lint, types, and the direction of imports
+check: recipes $(VENV)/.installed  ## lint, types, the direction of imports, and the recipes
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+recipes: $(VENV)/.installed  ## the recipes for CI: schemas, security, and actionlint if it is there
+	@$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows bench/recipes/github*.yml
+	@$(BIN)/check-jsonschema --builtin-schema vendor.gitlab-ci --data-transform gitlab-ci \
+		bench/recipes/gitlab*.yml
+	@$(BIN)/zizmor --offline --quiet --no-config --strict-collection --persona=auditor \
+		bench/recipes/github*.yml
+	@# actionlint is no Python package that holds its program, so it is used where it is installed.
+	@if command -v actionlint > /dev/null; then \
+		actionlint -ignore 'label "gpu" is unknown' bench/recipes/github*.yml; \
+	else \
+		echo 'SKIPPED: actionlint is not installed here, so it has not seen the recipes' >&2; \
+	fi
+
+counters: $(VENV)/.installed  ## did any count change? (ARGS=--update keeps the new ones)
+	@$(BIN)/freezebench gate counters $(ARGS)
 
 report: $(VENV)/.installed  ## table and plots of RUN=results/<machine>/<run> again
 	@$(BIN)/freezebench report $(or $(RUN),$(error say which: make report RUN=results/<machine>/<run>))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import click
 
 from bench import __version__
+from bench.cli.export import export
 from bench.cli.gate import gate
 from bench.cli.list_ import list_
 from bench.cli.report import report
@@ -21,5 +22,5 @@ def main() -> None:
     """What did each way of freezing part of a model cost, and did it stay frozen?"""
 
 
-for command in (run, list_, report, gate):
+for command in (run, list_, report, export, gate):
     main.add_command(command)

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import click
 
+from bench.cli.gate.counters import counters
+from bench.cli.gate.recipe import recipe
+from bench.cli.gate.results import results
+
 
 @click.group()
 def gate() -> None:
     """Did this change cost anything? By counters, by time, or from stored results."""
+
+
+gate.add_command(counters)
+gate.add_command(results)
+gate.add_command(recipe)

@@ -1,0 +1,110 @@
+"""`freezebench gate results`: two stored runs compared."""
+
+from __future__ import annotations
+
+import math
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bench import store
+from bench.cli.exits import CANT_TELL, DONE, FINDING
+from bench.cli.telling import refuse, told_in_a_sentence
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bench.records import Run
+
+
+class Margin(click.ParamType[float]):
+    """How much slower is allowed, such as `3%` or `0.03`; 0 or more."""
+
+    name = "percent"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The margin as a fraction."""
+        text = str(value).strip()
+        try:
+            margin = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+        except ValueError:
+            self.fail(f"{value!r} is no margin; write 3% or 0.03", param, ctx)
+        if not math.isfinite(margin) or not 0 <= margin < 1:
+            self.fail(
+                f"{value} is no margin; write one from 0% to below 100%, with its sign, such as "
+                "3%, or as a fraction, such as 0.03",
+                param,
+                ctx,
+            )
+        return margin
+
+
+@click.command()
+@click.argument("base", type=click.Path(path_type=Path))
+@click.argument("head", type=click.Path(path_type=Path))
+@click.option("--history", "histories", multiple=True, metavar="RUN", type=click.Path(path_type=Path),
+              help="Another run of the same cells on the same machine, or a folder of runs. "
+              "Repeatable; the folders beside BASE if none is given.")  # fmt: skip
+@click.option("--margin", type=Margin(), default="3%", show_default=True,
+              help="How much slower the whole step may be.")  # fmt: skip
+@click.option("--phase-margin", type=Margin(), default="5%", show_default=True,
+              help="How much slower the backward pass may be.")  # fmt: skip
+@click.option("--strict", is_flag=True, help="Exit 1 instead of 4 when it can't tell.")
+@click.option("--markdown", "markdown_file", type=click.Path(path_type=Path, dir_okay=False),
+              metavar="FILE", help="Write the comparison as Markdown too.")  # fmt: skip
+def results(
+    base: Path,
+    head: Path,
+    histories: tuple[Path, ...],
+    margin: float,
+    phase_margin: float,
+    strict: bool,
+    markdown_file: Path | None,
+) -> None:
+    """Compare two stored runs by their ratios to `full`.
+
+    BASE and HEAD are folders of runs, or their run.json. Runs differ by more than their own
+    intervals say; how much is estimated from at least 3 other runs of the same cells on the same
+    machine. Exit code 0: pass; 1: fail; 4: can't tell.
+    """
+    from rich.console import Console  # noqa: PLC0415
+
+    from bench.gate.comparable import ResultsError  # noqa: PLC0415
+    from bench.gate.results import Margins, compare  # noqa: PLC0415
+    from bench.report.gate_results import markdown, show  # noqa: PLC0415
+
+    with told_in_a_sentence(store.StoreError, ResultsError):
+        folder, before = store.load(base)
+        _, after = store.load(head)
+        history = list(_named(histories) if histories else _beside(folder.path))
+        comparison = compare(before, after, history, Margins(margin, phase_margin))
+        if markdown_file is not None:
+            store.RunFolder(markdown_file.parent).write(markdown_file.name, markdown(comparison))
+    show(comparison, Console())
+    codes = {"PASS": DONE, "FAIL": FINDING, "CAN'T TELL": FINDING if strict else CANT_TELL}
+    sys.exit(codes[comparison.answer])
+
+
+def _named(paths: tuple[Path, ...]) -> Iterator[Run]:
+    """The runs that were named, one by one or by their folder."""
+    for path in paths:
+        if path.is_dir() and not (path / store.RUN_FILE).exists():
+            files = sorted(path.rglob(store.RUN_FILE))
+            if not files:
+                refuse(f"there is no run in {path}; name the folder of a run, or one of runs")
+            yield from (store.load(file)[1] for file in files)
+        else:
+            yield store.load(path)[1]
+
+
+def _beside(folder: Path) -> Iterator[Run]:
+    """The runs in the folders beside one; what cannot be read is told, and left out."""
+    for file in sorted(folder.resolve().parent.glob(f"*/{store.RUN_FILE}")):
+        try:
+            yield store.load(file)[1]
+        except store.StoreError as error:
+            click.echo(f"freezebench: left out of the history: {error}", err=True)

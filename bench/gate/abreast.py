@@ -1,0 +1,110 @@
+"""Tasks side by side, each with workers of its own. For counts only: times need turns."""
+
+from __future__ import annotations
+
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from threading import Lock
+from typing import TYPE_CHECKING, TypeVar
+
+from bench.run.process import CellError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from bench.run.process import WorkerHandle
+
+    StartWorker = Callable[[], WorkerHandle]
+
+AT_ONCE = 2
+"""Tasks side by side. Each may hold a large model, so more cores do not mean more of them."""
+
+Result = TypeVar("Result")
+
+
+class GivenUpError(Exception):
+    """Another task ended all of them."""
+
+
+class Crew:
+    """Starts workers, and ends all that live when the work is given up."""
+
+    def __init__(self, start_worker: StartWorker) -> None:
+        self._start_worker = start_worker
+        self._alive: list[WorkerHandle] = []
+        self._given_up = False
+        self._lock = Lock()
+
+    def start(self) -> WorkerHandle:
+        """A fresh worker.
+
+        Raises:
+            GivenUpError: the work was given up meanwhile.
+        """
+        with self._lock:
+            if self._given_up:
+                raise GivenUpError
+            worker = self._start_worker()
+            self._alive.append(worker)
+            return worker
+
+    def end(self, worker: WorkerHandle) -> None:
+        """End a worker."""
+        with self._lock:
+            worker.end()
+            if worker in self._alive:
+                self._alive.remove(worker)
+
+    def give_up(self) -> None:
+        """End all workers; those who ask them find out."""
+        with self._lock:
+            self._given_up = True
+            for worker in self._alive:
+                worker.end()
+            self._alive.clear()
+
+
+class Member:
+    """A worker of a crew, and its successor where it is lost.
+
+    Args:
+        crew: it belongs to.
+        timeout: seconds for an answer.
+    """
+
+    def __init__(self, crew: Crew, timeout: float) -> None:
+        self._crew = crew
+        self._timeout = timeout
+        self._worker = crew.start()
+
+    def ask(self, name: str, *arguments: Any) -> Any:
+        """An answer; after a `CellError` the next request finds a living worker in any case."""
+        try:
+            return self._worker.ask(name, *arguments, timeout=self._timeout)
+        except CellError as error:
+            if error.worker_lost:
+                self._crew.end(self._worker)
+                self._worker = self._crew.start()
+            raise
+
+    def end(self) -> None:
+        """End the worker."""
+        self._crew.end(self._worker)
+
+
+def abreast(
+    tasks: Sequence[Callable[[Crew], Result]], start_worker: StartWorker, at_once: int = AT_ONCE
+) -> list[Result]:
+    """The results of all tasks, in order. The first exception ends all workers, and is raised."""
+    crew = Crew(start_worker)
+    with ThreadPoolExecutor(at_once, thread_name_prefix="crew") as pool:
+        try:
+            futures = [pool.submit(task, crew) for task in tasks]
+            done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+            for future in done:
+                future.result()  # before the others are waited for
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            crew.give_up()
+            raise
+        return [future.result() for future in futures]

@@ -1,0 +1,1 @@
+"""Recipes for continuous integration, to copy; `freezebench gate recipe NAME` prints one."""
