@@ -36,7 +36,7 @@ request = --device $(DEVICE) \
 .PHONY: help bench test check recipes counters report selfbench clean
 
 help:  ## what can be asked for
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
 	@echo
 	@echo 'make bench takes DEVICE, WORKLOAD, STRATEGY, BATCH, DTYPE, OPTIMIZER, THREADS, FREEZE,'
 	@echo 'PRECISION, BUDGET, RESULTS and ARGS (anything else that `freezebench run` takes), as in'

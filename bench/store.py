@@ -34,7 +34,7 @@ class RunFolder:
         self._lock: int | None = None
 
     def lock(self) -> None:
-        """Keep the folder for this process until it ends; another that asks is refused.
+        """Keep the folder until `unlock`, or this process ends; another that asks is refused.
 
         Raises:
             StoreError: another process is carrying out this run.
@@ -47,10 +47,15 @@ class RunFolder:
                 f"another process is carrying out the run in {self.path}; wait for it to end"
             ) from error
 
-    def __del__(self) -> None:
-        """Let go of the lock."""
+    def unlock(self) -> None:
+        """Let go of the folder; asking twice does no harm."""
         if self._lock is not None:
             os.close(self._lock)
+            self._lock = None
+
+    def __del__(self) -> None:
+        """Let go of the folder, whatever happened."""
+        self.unlock()
 
     def save(self, run: Run) -> None:
         """Write `run.json`.

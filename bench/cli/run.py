@@ -81,6 +81,9 @@ def run(
     except KeyboardInterrupt:
         _say_how_to_go_on(folder)
         sys.exit(INTERRUPTED)
+    finally:
+        if folder is not None:
+            folder.unlock()
     failed = any(cell.verdict == "failed" for cell in finished.cells)
     sys.exit(CELL_FAILED if failed else DONE)
 

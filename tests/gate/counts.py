@@ -6,8 +6,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from bench.gate.differences import NAMES
-from bench.gate.golden import SCHEMA, CellCounts, Entry, Golden, Settings, WorkloadCounts
+from bench.gate.counters.differences import NAMES
+from bench.gate.counters.golden import SCHEMA, CellCounts, Entry, Golden, Settings, WorkloadCounts
 from bench.records import Split
 
 

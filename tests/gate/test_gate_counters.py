@@ -17,8 +17,8 @@ from click.testing import CliRunner, Result
 from torch.utils import flop_counter
 
 from bench.cli import main
-from bench.gate.abreast import Crew, Member, abreast
-from bench.gate.golden import minor
+from bench.gate.counters.abreast import Crew, Member, abreast
+from bench.gate.counters.golden import minor
 from bench.run.counting import check_counting
 from bench.run.process import WorkerLostError
 
@@ -282,7 +282,7 @@ def test_a_damaged_golden_file_is_told_before_anything_is_counted(agreed: Path) 
 
 def test_the_command_does_not_import_torch() -> None:
     program = (
-        "import sys\nfrom bench.cli import main\nimport bench.gate.counters\n"
+        "import sys\nfrom bench.cli import main\nimport bench.gate.counters.gate\n"
         "try: main(['gate', 'counters', '--golden', 'nowhere.json'])\nexcept SystemExit: pass\n"
         "print('torch' in sys.modules)"
     )

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from bench.gate import invariants, meaning
-from bench.gate.differences import differences
-from bench.gate.golden import CellCounts
+from bench.gate.counters import invariants, meaning
+from bench.gate.counters.differences import differences
+from bench.gate.counters.golden import CellCounts
 from bench.records import Split
 
 

@@ -11,7 +11,7 @@ from counts import cell, entry, workload
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.gate.golden_comparison import (
+from bench.gate.counters.comparison import (
     SCHEMA,
     Comparison,
     Found,

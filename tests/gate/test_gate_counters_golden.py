@@ -12,7 +12,7 @@ from counts import cell, cells, entry, golden, workload
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.gate.golden import (
+from bench.gate.counters.golden import (
     PLACE,
     Entry,
     Golden,
@@ -25,14 +25,14 @@ from bench.gate.golden import (
     update_command,
     write,
 )
-from bench.gate.golden_jobs import Asked, jobs_of
+from bench.gate.counters.jobs import Asked, jobs_of
 from bench.run.messages import Known
 from bench.run.process import RefusedError
 from bench.store import StoreError
 
 if TYPE_CHECKING:
-    from bench.gate.golden import CellCounts
-    from bench.gate.golden_jobs import Job
+    from bench.gate.counters.golden import CellCounts
+    from bench.gate.counters.jobs import Job
 
 KNOWN = Known("2.15.0+cpu", ("policy", "adapter"), ("full", "requires_grad"))
 

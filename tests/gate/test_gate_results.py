@@ -17,9 +17,9 @@ from rich.console import Console
 
 from bench import store
 from bench.cli import main
-from bench.gate.comparable import ResultsError
 from bench.gate.multiplicity import holm
-from bench.gate.results import GATED, Comparison, Margins, Row, compare
+from bench.gate.stored.comparable import ResultsError
+from bench.gate.stored.gate import GATED, Comparison, Margins, Row, compare
 from bench.records import (
     PHASES,
     SCHEMA,
@@ -33,7 +33,7 @@ from bench.records import (
     Run,
     Samples,
 )
-from bench.report.gate_results import markdown, show
+from bench.report.gate.results import markdown, show
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

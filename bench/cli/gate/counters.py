@@ -12,11 +12,11 @@ from bench import store
 from bench.cli.exits import CELL_FAILED, DONE, FINDING, INTERRUPTED
 from bench.cli.options import NearChoice, Seconds
 from bench.cli.telling import refuse, told_in_a_sentence, watching
-from bench.gate.golden import PLACE, GoldenError
+from bench.gate.counters.golden import PLACE, GoldenError
 from bench.records import Optimizer
 
 if TYPE_CHECKING:
-    from bench.gate.golden_comparison import Comparison
+    from bench.gate.counters.comparison import Comparison
 
 
 @click.command()
@@ -61,8 +61,8 @@ def counters(
     differs, for better or worse; 2: the request is wrong; 3: a cell has failed that the golden
     file has measured.
     """
-    from bench.gate.counters import carry_out  # noqa: PLC0415
-    from bench.gate.golden_jobs import Asked  # noqa: PLC0415
+    from bench.gate.counters.gate import carry_out  # noqa: PLC0415
+    from bench.gate.counters.jobs import Asked  # noqa: PLC0415
     from bench.report.gate.counters_ci import counters_annotations, counters_junit  # noqa: PLC0415
     from bench.run import interruption  # noqa: PLC0415
     from bench.run.process import RefusedError  # noqa: PLC0415

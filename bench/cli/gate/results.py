@@ -73,9 +73,9 @@ def results(
     """
     from rich.console import Console  # noqa: PLC0415
 
-    from bench.gate.comparable import ResultsError  # noqa: PLC0415
-    from bench.gate.results import Margins, compare  # noqa: PLC0415
-    from bench.report.gate_results import markdown, show  # noqa: PLC0415
+    from bench.gate.stored.comparable import ResultsError  # noqa: PLC0415
+    from bench.gate.stored.gate import Margins, compare  # noqa: PLC0415
+    from bench.report.gate.results import markdown, show  # noqa: PLC0415
 
     with told_in_a_sentence(store.StoreError, ResultsError):
         folder, before = store.load(base)

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from bench.gate import invariants, meaning
-from bench.gate.differences import Difference, circumstances, differences
+from bench.gate.counters import invariants, meaning
+from bench.gate.counters.differences import Difference, circumstances, differences
 from bench.records import Record
 
 if TYPE_CHECKING:
-    from bench.gate.golden import Entry, WorkloadCounts
+    from bench.gate.counters.golden import Entry, WorkloadCounts
 
 SCHEMA = 1
 

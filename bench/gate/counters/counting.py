@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bench.cells import EVAL
-from bench.gate.abreast import Member
-from bench.gate.golden import CellCounts, WorkloadCounts
-from bench.gate.golden_comparison import Found
-from bench.gate.golden_jobs import strategy_specs
+from bench.gate.counters.abreast import Member
+from bench.gate.counters.comparison import Found
+from bench.gate.counters.golden import CellCounts, WorkloadCounts
+from bench.gate.counters.jobs import strategy_specs
 from bench.records import Midway
 from bench.run.process import CellError
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bench.cells import CellPlan
-    from bench.gate.abreast import Crew
-    from bench.gate.golden_jobs import Job
+    from bench.gate.counters.abreast import Crew
+    from bench.gate.counters.jobs import Job
     from bench.records import Drift
     from bench.run.messages import Findings
     from bench.run.progress import Progress

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bench.records import PHASES, Record, Split
 
 if TYPE_CHECKING:
-    from bench.gate.golden import CellCounts, WorkloadCounts
+    from bench.gate.counters.golden import CellCounts, WorkloadCounts
 
 Value = int | str | list[str] | None
 

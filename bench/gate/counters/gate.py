@@ -13,11 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from bench.gate import golden
-from bench.gate.abreast import abreast
-from bench.gate.counting import count_workload
-from bench.gate.golden import Entry, Golden, GoldenError, WorkloadCounts
-from bench.gate.golden_comparison import (
+from bench.gate.counters import golden
+from bench.gate.counters.abreast import abreast
+from bench.gate.counters.comparison import (
     SCHEMA,
     Comparison,
     Found,
@@ -25,7 +23,9 @@ from bench.gate.golden_comparison import (
     compare,
     outcome_of,
 )
-from bench.gate.golden_jobs import jobs_of, request_for
+from bench.gate.counters.counting import count_workload
+from bench.gate.counters.golden import Entry, Golden, GoldenError, WorkloadCounts
+from bench.gate.counters.jobs import jobs_of, request_for
 from bench.run.process import CellError, RefusedError
 from bench.run.session import forked_workers
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from bench.cells import CellPlan, Plan
-    from bench.gate.golden_jobs import Asked, Job
+    from bench.gate.counters.jobs import Asked, Job
     from bench.records import Request
     from bench.run.messages import Known
     from bench.run.process import WorkerHandle

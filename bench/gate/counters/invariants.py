@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.gate.differences import NAMES, SPLITS, Difference, counters_of
+from bench.gate.counters.differences import NAMES, SPLITS, Difference, counters_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bench.gate.golden import CellCounts, WorkloadCounts
+    from bench.gate.counters.golden import CellCounts, WorkloadCounts
 
 EQUAL = (
     "batch",

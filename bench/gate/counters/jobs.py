@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import asdict, replace
 
-from bench.gate.golden import Entry, Settings, WorkloadCounts, update_command
+from bench.gate.counters.golden import Entry, Settings, WorkloadCounts, update_command
 from bench.records import Request
 from bench.run.process import RefusedError
 from bench.run.session import without_folders

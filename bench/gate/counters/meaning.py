@@ -13,7 +13,7 @@ from bench.records import Record
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from bench.gate.differences import Difference
+    from bench.gate.counters.differences import Difference
 
     By = dict[str, Difference]
     Reader = Callable[[By], Iterator[str]]
@@ -50,7 +50,7 @@ def read(differences: Sequence[Difference], why: str = "", midway_why: str = "")
     """What the differences of one cell mean.
 
     Args:
-        differences: as `bench.gate.differences` found them.
+        differences: as `bench.gate.counters.differences` found them.
         why: the reason of the verdict as it is now, with its figures.
         midway_why: the same for the freeze in mid-training.
     """

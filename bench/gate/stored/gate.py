@@ -29,15 +29,15 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
-from bench.gate.comparable import cells_of, notes, refuse_what_cannot_be_compared, work
-from bench.gate.log_ratio import log_ratio
 from bench.gate.multiplicity import holm
+from bench.gate.stored.comparable import cells_of, notes, refuse_what_cannot_be_compared, work
+from bench.gate.stored.log_ratio import log_ratio
 from bench.records import PHASES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bench.gate.record import Answer
+    from bench.gate.time.record import Answer
     from bench.records import Cell, Run
 
     Key = tuple[str, str]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from scipy.special import stdtrit
 
-from bench.gate.comparable import ResultsError, cells_of
+from bench.gate.stored.comparable import ResultsError, cells_of
 from bench.records import CONFIDENCE
 from bench.summary import paired_ratio, turn_medians
 

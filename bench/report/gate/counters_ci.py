@@ -10,7 +10,7 @@ from bench.report.gate.counters_words import Group, groups, heading
 from bench.report.gate.junit import TestCase, junit
 
 if TYPE_CHECKING:
-    from bench.gate.golden_comparison import CellFinding, Comparison
+    from bench.gate.counters.comparison import CellFinding, Comparison
     from bench.report.gate.junit import Status
 
 _STATUSES: dict[str, Status] = {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from bench.gate.golden_comparison import Comparison
+    from bench.gate.counters.comparison import Comparison
 
 
 def counters_json(comparison: Comparison) -> str:

@@ -8,7 +8,7 @@ from bench.report.gate.counters_words import answer, groups, heading, shown, tol
 from bench.report.table_md import code, escape
 
 if TYPE_CHECKING:
-    from bench.gate.golden_comparison import Comparison
+    from bench.gate.counters.comparison import Comparison
     from bench.report.gate.counters_words import Group
 
 _SIGNS = {"equal": "✅", "differs": "❌", "failed": "💥"}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from bench.gate.golden import update_command
+from bench.gate.counters.golden import update_command
 from bench.report.names import printable
 from bench.report.units import ABSENT, TIMES
 
 if TYPE_CHECKING:
-    from bench.gate.differences import Difference, Value
-    from bench.gate.golden_comparison import CellFinding, Comparison
+    from bench.gate.counters.comparison import CellFinding, Comparison
+    from bench.gate.counters.differences import Difference, Value
 
 
 class Group(NamedTuple):

@@ -8,7 +8,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from bench.gate.results import (
+from bench.gate.stored.gate import (
     FAIL_CONFIDENCE,
     GATED,
     LEAST_HISTORY,
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from bench.gate.results import Comparison, Row
+    from bench.gate.stored.gate import Comparison, Row
 
 _COLOURS = {"PASS": "green", "FAIL": "bold red", "CAN'T TELL": "yellow"}
 _TITLES = ("strategy", "phase", "base", "head", "head ÷ base", "could see", "answer")

@@ -1,0 +1,1 @@
+"""Counts of base and head, compared exactly with a golden file."""

@@ -1,0 +1,1 @@
+"""Two stored runs, compared by their ratios to `full`."""
