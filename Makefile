@@ -18,9 +18,11 @@ PRECISION ?=
 BUDGET    ?=
 RESULTS   ?=
 RUN       ?=
+BASE      ?=
+HEAD      ?= .
 ARGS      ?=
 
-request = --device $(DEVICE) \
+training = --device $(DEVICE) \
 	$(foreach name,$(WORKLOAD),--workload '$(name)') \
 	$(foreach name,$(STRATEGY),--strategy '$(name)') \
 	$(foreach name,$(FREEZE),--freeze '$(name)') \
@@ -28,12 +30,14 @@ request = --device $(DEVICE) \
 	$(if $(DTYPE),--dtype $(DTYPE)) \
 	$(if $(OPTIMIZER),--optimizer $(OPTIMIZER)) \
 	$(if $(THREADS),--threads $(THREADS)) \
+	$(if $(BUDGET),--budget $(BUDGET))
+
+request = $(training) \
 	$(if $(PRECISION),--precision $(PRECISION)) \
-	$(if $(BUDGET),--budget $(BUDGET)) \
 	$(if $(RESULTS),--results '$(RESULTS)') \
 	$(ARGS)
 
-.PHONY: help bench test check recipes counters report selfbench clean
+.PHONY: help bench test check recipes counters gate report selfbench clean
 
 help:  ## what can be asked for
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -41,6 +45,8 @@ help:  ## what can be asked for
 	@echo 'make bench takes DEVICE, WORKLOAD, STRATEGY, BATCH, DTYPE, OPTIMIZER, THREADS, FREEZE,'
 	@echo 'PRECISION, BUDGET, RESULTS and ARGS (anything else that `freezebench run` takes), as in'
 	@echo '  make bench DEVICE=cuda WORKLOAD="policy torchvision:resnet50" BATCH=32 PRECISION=2%'
+	@echo 'make gate takes the same but PRECISION and RESULTS, and BASE and HEAD. It fails with exit code'
+	@echo '2 for whatever is no PASS, since make has no other; the first line says which it was.'
 	@echo 'PYTHON=python3.12 chooses the interpreter; SYSTEM_SITE=1 uses the torch it already has.'
 
 bench: $(VENV)/.installed  ## compare freezing strategies and write results/<machine>/<run>/
@@ -70,6 +76,10 @@ recipes: $(VENV)/.installed  ## the recipes for CI: schemas, security, and actio
 
 counters: $(VENV)/.installed  ## did any count change? (ARGS=--update keeps the new ones)
 	@$(BIN)/freezebench gate counters $(ARGS)
+
+gate: $(VENV)/.installed  ## did a step become slower? BASE=origin/main against HEAD=. in turns
+	@$(BIN)/freezebench gate time --head '$(HEAD)' $(training) $(ARGS) \
+		--base '$(or $(BASE),$(error say what to compare with: make gate BASE=origin/main))'
 
 report: $(VENV)/.installed  ## table and plots of RUN=results/<machine>/<run> again
 	@$(BIN)/freezebench report $(or $(RUN),$(error say which: make report RUN=results/<machine>/<run>))

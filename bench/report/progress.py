@@ -6,10 +6,17 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from rich.progress import TaskID
 
@@ -56,3 +63,37 @@ def watching(console: Console | None = None) -> Iterator[Bar]:
     )
     with display:
         yield Bar(display)
+
+
+_REFRESHES = 2
+"""A second; each takes a little of the processor from what is being timed."""
+
+
+@contextmanager
+def telling(
+    budget: float, console: Console | None = None
+) -> Iterator[Callable[[str, float], None]]:
+    """A line that says what a gate is at; it is told what, and the seconds spent of the budget.
+
+    It may take less than the budget, and a confirmation takes more, so there is no time left to
+    show: the bar is the part of the budget, and the clock beside it runs from the beginning.
+    """
+    console = console or Console(stderr=True)
+    display = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TextColumn(f"of {budget:g} s, unless it answers earlier", style="dim"),
+        console=console,
+        transient=True,
+        refresh_per_second=_REFRESHES,
+        disable=not console.is_terminal,
+    )
+
+    def told(what: str, spent: float) -> None:
+        display.update(task, description=what, completed=min(spent, budget))
+
+    with display:
+        task = display.add_task("beginning", total=budget)
+        yield told

@@ -7,6 +7,7 @@ import click
 from bench.cli.gate.counters import counters
 from bench.cli.gate.recipe import recipe
 from bench.cli.gate.results import results
+from bench.cli.gate.time import time_
 
 
 @click.group()
@@ -15,5 +16,6 @@ def gate() -> None:
 
 
 gate.add_command(counters)
+gate.add_command(time_)
 gate.add_command(results)
 gate.add_command(recipe)

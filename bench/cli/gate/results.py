@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from bench import store
-from bench.cli.exits import CANT_TELL, DONE, FINDING
+from bench.cli.gate.options import exit_code, margins, markdown_option, strict_option
+from bench.cli.gate.outputs import OutputError, append, refuse_unwritable
 from bench.cli.telling import refuse, told_in_a_sentence
 
 if TYPE_CHECKING:
@@ -19,43 +19,15 @@ if TYPE_CHECKING:
     from bench.records import Run
 
 
-class Margin(click.ParamType[float]):
-    """How much slower is allowed, such as `3%` or `0.03`; 0 or more."""
-
-    name = "percent"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """The margin as a fraction."""
-        text = str(value).strip()
-        try:
-            margin = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
-        except ValueError:
-            self.fail(f"{value!r} is no margin; write 3% or 0.03", param, ctx)
-        if not math.isfinite(margin) or not 0 <= margin < 1:
-            self.fail(
-                f"{value} is no margin; write one from 0% to below 100%, with its sign, such as "
-                "3%, or as a fraction, such as 0.03",
-                param,
-                ctx,
-            )
-        return margin
-
-
 @click.command()
 @click.argument("base", type=click.Path(path_type=Path))
 @click.argument("head", type=click.Path(path_type=Path))
 @click.option("--history", "histories", multiple=True, metavar="RUN", type=click.Path(path_type=Path),
               help="Another run of the same cells on the same machine, or a folder of runs. "
               "Repeatable; the folders beside BASE if none is given.")  # fmt: skip
-@click.option("--margin", type=Margin(), default="3%", show_default=True,
-              help="How much slower the whole step may be.")  # fmt: skip
-@click.option("--phase-margin", type=Margin(), default="5%", show_default=True,
-              help="How much slower the backward pass may be.")  # fmt: skip
-@click.option("--strict", is_flag=True, help="Exit 1 instead of 4 when it can't tell.")
-@click.option("--markdown", "markdown_file", type=click.Path(path_type=Path, dir_okay=False),
-              metavar="FILE", help="Write the comparison as Markdown too.")  # fmt: skip
+@margins("the backward pass")
+@strict_option
+@markdown_option
 def results(
     base: Path,
     head: Path,
@@ -77,16 +49,16 @@ def results(
     from bench.gate.stored.gate import Margins, compare  # noqa: PLC0415
     from bench.report.gate.results import markdown, show  # noqa: PLC0415
 
-    with told_in_a_sentence(store.StoreError, ResultsError):
+    with told_in_a_sentence(store.StoreError, ResultsError, OutputError):
+        refuse_unwritable({"--markdown": markdown_file})
         folder, before = store.load(base)
         _, after = store.load(head)
         history = list(_named(histories) if histories else _beside(folder.path))
         comparison = compare(before, after, history, Margins(margin, phase_margin))
         if markdown_file is not None:
-            store.RunFolder(markdown_file.parent).write(markdown_file.name, markdown(comparison))
+            append(markdown_file, markdown(comparison))
     show(comparison, Console())
-    codes = {"PASS": DONE, "FAIL": FINDING, "CAN'T TELL": FINDING if strict else CANT_TELL}
-    sys.exit(codes[comparison.answer])
+    sys.exit(exit_code(comparison.answer, strict=strict))
 
 
 def _named(paths: tuple[Path, ...]) -> Iterator[Run]:

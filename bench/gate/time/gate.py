@@ -12,12 +12,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from bench.gate.time.checkout import checked_out
 from bench.gate.time.comparison import Outcome, compare
 from bench.gate.time.record import SCHEMA, Gate, SideRecord, Terms
 from bench.gate.time.sides import Side, SideError, Stable
 from bench.gate.time.trial import Trial
-from bench.run.session import preload_for
+from bench.run.session import preload_for, without_folders
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,6 +76,7 @@ def gate(
     begin = now()
     started = datetime.now(UTC)
     threads = asked.request.threads or 1
+    request = replace(asked.request, threads=threads)
     with contextlib.ExitStack() as stack:
         told("checking out", 0.0)
         base_tree = stack.enter_context(checked_out("base", asked.base, asked.here))
@@ -81,10 +84,10 @@ def gate(
         told("starting both sides", 0.0)
         base, head = Side(base_tree, asked.base_python), Side(head_tree, asked.head_python)
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="freezebench-")))
-        preload = [name for name in preload_for(asked.request) if not name.startswith("bench")]
+        preload = [name for name in preload_for(request) if not name.startswith("bench")]
         pythons = (base.python, head.python)
         stable = stack.enter_context(Stable(pythons, threads, preload, scratch))
-        hellos, plans = introduced((base, head), asked.request, stable)
+        hellos, plans = introduced((base, head), request, stable)
         trial = Trial(
             base=base,
             head=head,
@@ -92,8 +95,8 @@ def gate(
             harnesses={"base": hellos[0].harness, "head": hellos[1].harness},
             stable=stable,
             terms=asked.terms,
-            timeout=asked.request.cell_timeout,
-            shuffler=random.Random(asked.request.seed),
+            timeout=request.cell_timeout,
+            shuffler=random.Random(request.seed),
             now=now,
             head_slow_down=head_slow_down,
         )
@@ -113,7 +116,7 @@ def gate(
             base=base_side,
             head=head_side,
             machine=plans[1].machine,
-            request=asked.request,
+            request=without_folders(request),
             terms=asked.terms,
             rows=outcome.rows,
             lives=outcome.lives,
@@ -178,9 +181,12 @@ def _notes(
     outcome: Outcome, base: Checkout, head: Checkout, records: tuple[SideRecord, SideRecord]
 ) -> list[str]:
     notes = []
-    if head.dirty:
-        notes.append("the head has changes that are not committed, and was measured with them")
-    if base.commit == head.commit is not None and not head.dirty:
+    for side in (base, head):
+        if side.dirty:
+            notes.append(
+                f"the {side.label} has changes that are not committed, and was measured with them"
+            )
+    if base.commit == head.commit is not None and not (base.dirty or head.dirty):
         notes.append("base and head are the same commit")
     then_side, now_side = records
     for what, then, now in (
