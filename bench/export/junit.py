@@ -8,93 +8,60 @@ seconds. There is no `hostname`.
 
 from __future__ import annotations
 
-import re
-from datetime import datetime
 from typing import TYPE_CHECKING
-from xml.etree import ElementTree
 
 from bench.export.folders import without_folders
+from bench.report.junit import Suite, TestCase, junit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from xml.etree.ElementTree import Element
-
     from bench.records import Cell, Run, Verdict
+    from bench.report.junit import Status
 
 SUITES = "freezebench"
 
-OUTCOMES: dict[Verdict, str | None] = {
-    "reference": None,
-    "ok": None,
-    "leaks": "failure",
-    "severed": "failure",
-    "diverges": "failure",
+OUTCOMES: dict[Verdict, Status] = {
+    "reference": "passed",
+    "ok": "passed",
+    "leaks": "failed",
+    "severed": "failed",
+    "diverges": "failed",
     "failed": "error",
 }
-
-_NO_CHARACTER = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def export(run: Run) -> bytes:
     """UTF-8 XML: a suite a workload."""
-    root = ElementTree.Element("testsuites", name=SUITES)
     by_workload: dict[str, list[Cell]] = {}
     for cell in run.cells:
         by_workload.setdefault(cell.workload, []).append(cell)
-    for workload, cells in by_workload.items():
-        suite = ElementTree.SubElement(root, "testsuite", name=_legal(f"{SUITES}.{workload}"))
-        for cell in cells:
-            _add_cases(suite, cell)
-        _count(suite, suite.iter("testcase"))
-        suite.set("timestamp", _timestamp(run.started))
-    _count(root, root.iter("testcase"))
-    ElementTree.indent(root)
-    content: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
-    return content + b"\n"
+    return junit(
+        *(
+            Suite(
+                name=f"{SUITES}.{workload}",
+                cases=tuple(case for cell in cells for case in _cases(cell)),
+                started=run.started,
+            )
+            for workload, cells in by_workload.items()
+        )
+    )
 
 
-def _add_cases(suite: Element, cell: Cell) -> None:
-    timed = sum(cell.samples.total)
-    _add_case(suite, cell, cell.strategy, timed, cell.verdict, cell.why)
+def _cases(cell: Cell) -> list[TestCase]:
+    cases = [_case(cell, cell.strategy, sum(cell.samples.total), cell.verdict, cell.why)]
     if cell.midway is not None:
         name = f"{cell.strategy} midway"
-        _add_case(suite, cell, name, 0.0, cell.midway.verdict, cell.midway.why)
+        cases.append(_case(cell, name, 0.0, cell.midway.verdict, cell.midway.why))
+    return cases
 
 
-def _add_case(
-    suite: Element, cell: Cell, name: str, seconds: float, verdict: Verdict, why: str
-) -> None:
-    case = ElementTree.SubElement(
-        suite,
-        "testcase",
-        name=_legal(name),
-        classname=_legal(f"{SUITES}.{cell.workload}"),
-        time=f"{seconds:.6f}",
+def _case(cell: Cell, name: str, seconds: float, verdict: Verdict, why: str) -> TestCase:
+    reason = without_folders(why)
+    return TestCase(
+        group=f"{SUITES}.{cell.workload}",
+        name=name,
+        status=OUTCOMES[verdict],
+        message=reason,
+        text=f"{verdict}: {reason}",
+        kind=verdict,
+        seconds=seconds,
     )
-    outcome = OUTCOMES[verdict]
-    if outcome is not None:
-        reason = _legal(without_folders(why))
-        result = ElementTree.SubElement(case, outcome, type=verdict, message=reason)
-        result.text = f"{verdict}: {reason}"
-
-
-def _count(element: Element, cases: Iterable[Element]) -> None:
-    """Set the numbers and the time of the cases below an element."""
-    found = list(cases)
-    element.set("tests", str(len(found)))
-    element.set("failures", str(sum(case.find("failure") is not None for case in found)))
-    element.set("errors", str(sum(case.find("error") is not None for case in found)))
-    element.set("time", f"{sum(float(case.attrib['time']) for case in found):.6f}")
-
-
-def _timestamp(started: str) -> str:
-    """ISO 8601 without an offset, as the schema has it; the run's own clock is UTC."""
-    try:
-        return datetime.fromisoformat(started).strftime("%Y-%m-%dT%H:%M:%S")
-    except ValueError:
-        return _legal(started)
-
-
-def _legal(text: str) -> str:
-    """`text` without the characters that XML 1.0 has no place for (its production 2, `Char`)."""
-    return _NO_CHARACTER.sub("\ufffd", text)

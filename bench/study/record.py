@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from bench.gate.time.record import Answer, Life, Row, Terms
+from bench.gate.time.record import Answer, Life, Row, Terms  # noqa: TC001  read at run time
 from bench.records import Machine, Record
 
 if TYPE_CHECKING:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 # The schemas in use (Ant's, Jenkins's, Surefire's) agree on these.
 ATTRIBUTES = {
-    "testsuites": {"name", "tests", "failures", "errors", "time"},
-    "testsuite": {"name", "tests", "failures", "errors", "time", "timestamp"},
+    "testsuites": {"name", "tests", "failures", "errors", "skipped", "time"},
+    "testsuite": {"name", "tests", "failures", "errors", "skipped", "time", "timestamp"},
     "testcase": {"name", "classname", "time"},
     "failure": {"type", "message"},
     "error": {"type", "message"},

@@ -23,7 +23,7 @@ from bench.report.gate.counters_ci import counters_annotations, counters_junit
 from bench.report.gate.counters_json import counters_json
 from bench.report.gate.counters_markdown import counters_markdown
 from bench.report.gate.counters_text import counters_text
-from bench.report.gate.junit import TestCase, junit
+from bench.report.junit import Suite, TestCase, junit
 
 FULL = cell(verdict="reference", backward_flops=2000, saved_bytes=900, autograd_nodes=12)
 STORED = {"full": FULL, "requires_grad": cell(), "buffers": cell(), "restore": cell()}
@@ -225,6 +225,6 @@ def test_junit_has_a_case_for_the_counting_where_it_was_checked() -> None:
 @given(st.text(), st.text(), st.text())
 def test_junit_is_xml_whatever_names_and_texts_hold(name: str, message: str, text: str) -> None:
     cases = [TestCase("g", name, "failed", message, text), TestCase("g", name)]
-    suite = ElementTree.fromstring(junit(name, cases)).find("testsuite")
+    suite = ElementTree.fromstring(junit(Suite(name, tuple(cases)))).find("testsuite")
     assert suite is not None
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("2", "1", "0")

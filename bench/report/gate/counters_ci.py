@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from bench.report.gate.annotations import annotation
 from bench.report.gate.counters_text import block
 from bench.report.gate.counters_words import Group, groups, heading
-from bench.report.gate.junit import TestCase, junit
+from bench.report.junit import Suite, TestCase, junit
 
 if TYPE_CHECKING:
     from bench.gate.counters.comparison import CellFinding, Comparison
-    from bench.report.gate.junit import Status
+    from bench.report.junit import Status
 
 _STATUSES: dict[str, Status] = {
     "equal": "passed",
@@ -48,7 +48,7 @@ def counters_junit(comparison: Comparison) -> bytes:
         wrong = comparison.counting
         status: Status = "failed" if wrong else "passed"
         cases.append(TestCase("counting", "chain", status, "; ".join(wrong), "\n".join(wrong)))
-    return junit("freezebench gate counters", cases)
+    return junit(Suite("freezebench gate counters", tuple(cases)))
 
 
 def _case(finding: CellFinding) -> TestCase:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.report.gate.junit import TestCase, junit
 from bench.report.gate.time_advice import advice, again
 from bench.report.gate.time_words import bounded, cell_name, controls, fraction, share
+from bench.report.junit import Suite, TestCase, junit
 
 if TYPE_CHECKING:
     from bench.gate.time.record import Answer, Gate, Row
-    from bench.report.gate.junit import Status
+    from bench.report.junit import Status
 
 _STATUSES: dict[Answer, Status] = {"PASS": "passed", "FAIL": "failed", "CAN'T TELL": "skipped"}
 
 
 def time_junit(gate: Gate) -> bytes:
     """UTF-8 XML. What can't be told, or was too small to be judged, is skipped, with the reason."""
-    return junit("freezebench gate time", [*(_case(gate, row) for row in gate.rows), _whole(gate)])
+    cases = (*(_case(gate, row) for row in gate.rows), _whole(gate))
+    return junit(Suite("freezebench gate time", cases, gate.started))
 
 
 def _case(gate: Gate, row: Row) -> TestCase:
