@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -47,8 +48,14 @@ def test_everything_the_readme_points_to_is_there(path: str) -> None:
     assert (ROOT / path).exists()
 
 
+def options_of(command: click.Command) -> set[str]:
+    if isinstance(command, click.Group):
+        return set().union(*(options_of(one) for one in command.commands.values()))
+    return {option for parameter in command.params for option in parameter.opts}
+
+
 def test_every_option_that_the_readme_names_exists() -> None:
-    text = CliRunner().invoke(main, ["run", "--help"]).output
-    named = set(re.findall(r"`(--[a-z-]+)", README))
-    assert named
-    assert {option for option in named if option not in text} == set()
+    known = options_of(main) | {"--help"}
+    named = set(re.findall(r"(?<![\w-])(--[a-z][a-z-]+)", README))
+    assert {"--precision", "--update", "--base"} <= named
+    assert {name for name in named - known if not name.startswith("--benchmark")} == set()

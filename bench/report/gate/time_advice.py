@@ -90,7 +90,8 @@ def _after_fail(gate: Gate) -> list[str]:
         name: [row for row in rows if row.answer == "FAIL" and row.judged]
         for name, rows in by_cell(gate.rows).items()
     }
-    said = [f"{name}: {_where(rows)}." for name, rows in failing.items() if rows]
+    of_cell = by_cell(gate.rows)
+    said = [f"{name}: {_where(rows, of_cell[name])}." for name, rows in failing.items() if rows]
     said.append(
         "freezebench gate counters compares without noise what a step computes, dispatches and "
         "keeps: where it finds a difference, that is the place to look; where it finds none, the "
@@ -99,12 +100,16 @@ def _after_fail(gate: Gate) -> list[str]:
     return said
 
 
-def _where(failing: list[Row]) -> str:
+def _where(failing: list[Row], rows: list[Row]) -> str:
     phases = [row for row in failing if row.phase != "total"]
-    if not phases:
-        return "no phase alone is above its margin, so what it costs is spread over the step"
-    slower = [f"{row.phase} ({percent(row.head.value)})" for row in phases]
-    return f"look at {' and '.join(slower)}"
+    if phases:
+        slower = [f"{row.phase} ({percent(row.head.value)})" for row in phases]
+        return f"look at {' and '.join(slower)}"
+    parts = [row for row in rows if row.phase != "total" and row.head.low > 1]
+    if not parts:
+        return "no phase alone is slower for certain, so what it costs is spread over the step"
+    largest = max(parts, key=lambda row: row.share * (row.head.value - 1))
+    return f"no phase alone is certain, but most of it seems to be {largest.phase}"
 
 
 def _after_no_answer(gate: Gate) -> list[str]:
