@@ -131,7 +131,12 @@ CALIBRATION_CYCLES = 20_000_000
 
 
 def slowed(
-    clock: Clock, device: Device, fractions: Mapping[str, float], times: StepTimes, *, threads: int
+    clock: Clock,
+    device: Device,
+    fractions: Mapping[str, float],
+    times: StepTimes,
+    *,
+    by_processor_time: bool,
 ) -> Clock:
     """The clock of a device with a known slow-down.
 
@@ -140,14 +145,14 @@ def slowed(
         device: that does the work.
         fractions: of each phase's own time, by name.
         times: steps taken without the slow-down.
-        threads: of torch; with one, the fraction is of processor time, which a neighbour on the
-            machine hardly changes.
+        by_processor_time: the fraction is of processor time, which a neighbour on the machine
+            hardly changes, rather than of time that passed; right for one thread that never waits.
 
     Raises:
         CannotSlowDownError: an accelerator other than CUDA.
     """
     if not device.is_accelerator:
-        now = time.process_time_ns if threads == 1 else time.perf_counter_ns
+        now = time.process_time_ns if by_processor_time else time.perf_counter_ns
         return HostSlowdown(fractions, now).around(clock)
     if device.torch_device.type != "cuda":
         raise CannotSlowDownError(
@@ -156,6 +161,7 @@ def slowed(
         )
     typical = {name: sorted(getattr(times, name))[len(times.total) // 2] for name in TIMED}
     begin, end = (torch.Event(device.torch_device, enable_timing=True) for _ in range(2))
+    torch.cuda._sleep(1)  # type: ignore[no-untyped-call]  # the first call loads the kernel
     begin.record()
     torch.cuda._sleep(CALIBRATION_CYCLES)  # type: ignore[no-untyped-call]
     end.record()

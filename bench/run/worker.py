@@ -52,6 +52,7 @@ class Worker:
     def __init__(self) -> None:
         self._ready: dict[int, tuple[Training, Clock]] = {}
         self._slowed: dict[int, Clock] = {}
+        self._waits: dict[int, bool] = {}
 
     plan = staticmethod(plan)
     predict = staticmethod(survey.predict)
@@ -70,10 +71,14 @@ class Worker:
         """Train a ready cell until two windows of steps agree, or long enough."""
         training, clock = self._ready[index]
         times = TurnTimes(StepTimes())
+        process = psutil.Process()
+        switches = _switches(process)
         with self._let_go_on_failure(index):
             while not warm(times.device.total, training):
                 training.step(clock.mark)
                 times.device.extend(clock.read().device)
+        _, waits = _since(switches, _switches(process))
+        self._waits[index] = waits is not None and waits >= len(times.device.total) / 2
         first = [step < len(training.batches) for step in range(len(times.device.total))]
         gc.collect()
         gc.freeze()  # what is there by now stays; collections between turns need not look at it
@@ -88,8 +93,9 @@ class Worker:
         """Prepare slowed turns of a warm cell; `times` are steps of it as it is."""
         training, clock = self._ready[index]
         device = choose(training.recipe.device)
+        by_processor_time = torch.get_num_threads() == 1 and not self._waits[index]
         self._slowed[index] = slowed(
-            clock, device, fractions, times, threads=torch.get_num_threads()
+            clock, device, fractions, times, by_processor_time=by_processor_time
         )
 
     def slowed_turn(self, index: int, steps: int) -> TurnReading:

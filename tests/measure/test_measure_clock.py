@@ -160,6 +160,60 @@ def test_a_host_that_works_itself_has_no_second_time() -> None:
     assert clock.read().host is None
 
 
+def test_processor_time_is_read_at_the_same_marks() -> None:
+    clock = HostClock(
+        now=iter([10 * 10**9, 11 * 10**9, 13 * 10**9, 17 * 10**9]).__next__,
+        spent=iter([5 * 10**9, 6 * 10**9, 6 * 10**9, 9 * 10**9]).__next__,
+    )
+    for _ in range(MARKS_PER_STEP):
+        clock.mark()
+    times = clock.read()
+    assert times.device == StepTimes([1.0], [2.0], [4.0], [7.0])
+    assert times.cpu == StepTimes([1.0], [0.0], [3.0], [4.0])
+
+
+@given(moments_of_steps(), st.data())
+def test_processor_time_and_wall_time_know_nothing_of_each_other(
+    moments: list[int], data: st.DataObject
+) -> None:
+    spent = data.draw(st.permutations(moments))
+    clock = HostClock(now=iter(moments).__next__, spent=iter(spent).__next__)
+    for _ in moments:
+        clock.mark()
+    times = clock.read()
+    assert times.device == marked(moments)
+    assert times.cpu == marked(spent)
+
+
+def test_a_reading_starts_the_next_one_afresh_by_processor_time_too() -> None:
+    clock = HostClock(now=iter(range(100)).__next__, spent=iter(range(100)).__next__)
+    for _ in range(MARKS_PER_STEP):
+        clock.mark()
+    clock.read()
+    assert clock.read().cpu == StepTimes()
+
+
+def test_a_host_that_only_enqueues_tells_no_processor_time(
+    device: StandInDevice, clock: DeviceClock
+) -> None:
+    DeviceTraining(device, (0.5, 0.25, 0.125)).step(clock.mark)
+    assert clock.read().cpu is None
+
+
+def test_a_turn_reports_processor_time_where_the_host_does_the_work() -> None:
+    class Working:
+        def step(self, mark: Callable[..., None]) -> None:
+            for _ in range(MARKS_PER_STEP):
+                mark()
+
+    marks = 3 * MARKS_PER_STEP
+    clock = HostClock(now=iter(range(marks)).__next__, spent=iter(range(0, 2 * marks, 2)).__next__)
+    reading = take_turn(Working(), clock, steps=3)  # type: ignore[arg-type]
+    assert reading.times.total == pytest.approx([3e-9] * 3)
+    assert reading.cpu_times is not None
+    assert reading.cpu_times.total == pytest.approx([6e-9] * 3)
+
+
 def test_times_of_turns_are_appended() -> None:
     times = StepTimes([1.0], [2.0], [3.0], [6.0])
     times.extend(StepTimes([4.0], [5.0], [6.0], [15.0]))

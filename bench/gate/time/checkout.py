@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import os
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -60,26 +61,23 @@ def checked_out(label: str, spec: str, here: Path) -> Iterator[Checkout]:
     Raises:
         CheckoutError: there is no such revision or folder, no git, or git refuses.
     """
-    if spec.startswith((".", "/", "~")) and Path(spec).expanduser().is_dir():
+    if not spec.strip():
+        raise CheckoutError(f"the {label} is empty; give a revision or a folder")
+    is_folder = (here / Path(spec).expanduser()).is_dir()
+    if is_folder and spec.startswith((".", "/", "~")):
         yield _folder(label, spec, here)
         return
     commit = _commit(spec, here)
-    if commit is None and Path(spec).is_dir():
+    if commit is None and is_folder:
         yield _folder(label, spec, here)
         return
-    if commit is None:
-        raise CheckoutError(_no_such(label, spec, here))
     top = _top(here)
-    assert top is not None  # it knew the commit
+    if commit is None or top is None:
+        raise CheckoutError(_no_such(label, spec, here))
     with tempfile.TemporaryDirectory(prefix=f"freezebench-{label}-") as scratch:
         tree = Path(scratch).resolve() / label
         try:
-            _git(top, "worktree", "add", "--detach", "--force", str(tree), commit)
-        except subprocess.CalledProcessError as error:
-            raise CheckoutError(
-                f"the {label} {spec} cannot be checked out: {_last_line(error.stderr)}"
-            ) from error
-        try:
+            _add_worktree(top, tree, commit, f"the {label} {spec}")
             folder = tree / here.resolve().relative_to(top)
             if not folder.is_dir():
                 raise CheckoutError(
@@ -88,9 +86,26 @@ def checked_out(label: str, spec: str, here: Path) -> Iterator[Checkout]:
                 )
             yield Checkout(label, tree, folder, spec, commit, dirty=False)
         finally:
+            # Of this worktree alone: `prune` would also forget those of the user's whose disk
+            # isn't there at the moment.
             with contextlib.suppress(OSError, subprocess.SubprocessError):
-                _git(top, "worktree", "remove", "--force", str(tree))
-                _git(top, "worktree", "prune")
+                _git(top, "worktree", "remove", "--force", "--force", str(tree))
+
+
+def _add_worktree(top: Path, tree: Path, commit: str, called: str) -> None:
+    # Without the repository's hooks: what they do after a checkout is meant for a developer's own.
+    hooks_nowhere = ("-c", f"core.hooksPath={os.devnull}")
+    try:
+        _git(top, *hooks_nowhere, "worktree", "add", "--detach", "--force", str(tree), commit)
+    except subprocess.CalledProcessError as error:
+        raise CheckoutError(
+            f"{called} cannot be checked out: {_last_line(error.stderr)}"
+        ) from error
+    except subprocess.TimeoutExpired as error:
+        raise CheckoutError(
+            f"{called} is not checked out after {PATIENCE} s; check it out yourself "
+            "(git worktree add) and give the folder"
+        ) from error
 
 
 def _folder(label: str, spec: str, here: Path) -> Checkout:
@@ -109,9 +124,14 @@ def _no_such(label: str, spec: str, here: Path) -> str:
     except (OSError, subprocess.SubprocessError):
         pass
     if _top(here) is None:
+        if "dubious ownership" in _complaint(here):
+            return (
+                f"{here} belongs to another user, so git doesn't read it; tell git that you trust "
+                f"it (git config --global --add safe.directory {here})"
+            )
         return (
-            f"{here} is in no git repository, so there is no revision {spec} to take as {label}; "
-            "call the gate from inside the repository, or give a folder"
+            f"{here} is in no checkout of a git repository, so there is no revision {spec} to take "
+            f"as {label}; call the gate from inside one, or give a folder"
         )
     said = f"there is no revision or folder {spec} to take as {label}"
     if _asked(here, "rev-parse", "--is-shallow-repository") == "true":
@@ -144,15 +164,44 @@ def _asked(folder: Path, *arguments: str) -> str | None:
         return None
 
 
+def _complaint(folder: Path) -> str:
+    """What git says against a folder."""
+    try:
+        _git(folder, "rev-parse")
+    except subprocess.CalledProcessError as error:
+        return str(error.stderr)
+    except (OSError, subprocess.SubprocessError):
+        pass
+    return ""
+
+
 def _git(folder: Path, *arguments: str) -> str:
     found = subprocess.run(
-        ["git", "-C", str(folder), *arguments],
+        ["git", "--no-optional-locks", "-C", str(folder), *arguments],
+        env=_environment(),
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         check=True,
         timeout=PATIENCE,
     )
     return found.stdout.strip()
+
+
+TIED_TO_A_REPOSITORY = (
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_PREFIX",
+    "GIT_COMMON_DIR",
+    "GIT_OBJECT_DIRECTORY",
+)
+
+
+def _environment() -> dict[str, str]:
+    """Without what a hook of git's is told: a worktree would be written into the user's index."""
+    kept = {name: value for name, value in os.environ.items() if name not in TIED_TO_A_REPOSITORY}
+    return {**kept, "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"}
 
 
 def _last_line(text: str) -> str:

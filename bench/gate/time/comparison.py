@@ -6,12 +6,16 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from msgspec.structs import replace
+
+from bench.gate.time import effects as from_turns
 from bench.gate.time.decision import LEAST_LIVES, answer_of, confirmed, judge
-from bench.gate.time.trial import UntrustworthyError
+from bench.gate.time.turns import UntrustworthyError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bench.gate.time.effects import Weighing
     from bench.gate.time.record import Answer, Life, Row, Terms
 
 BUSY = 0.10
@@ -51,6 +55,7 @@ def compare(
     *,
     now: Callable[[], float],
     told: Callable[[str, float], None] = lambda _what, _spent: None,
+    weighing: Weighing = from_turns,
 ) -> None:
     """Carry out a gate; what it comes to is in `outcome` at once, so that nothing is lost.
 
@@ -67,6 +72,7 @@ def compare(
         outcome: to be filled.
         now: monotonic seconds.
         told: hears what goes on, with the seconds spent.
+        weighing: how lives become effects.
 
     Raises:
         BudgetError: it does not hold the fewest lives that tell anything.
@@ -86,7 +92,7 @@ def compare(
                 outcome.lives.append(_life(trial, outcome, "trial", terms))
                 _refuse_small_budget(outcome.lives, spent(), terms)
             outcome.looks = look
-            outcome.rows = judge(outcome.lives, terms, threads)
+            outcome.rows = judge(outcome.lives, terms, threads, weighing)
             if answer_of(outcome.rows) == "FAIL":
                 fresh = []
                 trial.renew()
@@ -94,13 +100,17 @@ def compare(
                     told("confirming what looks slower", spent())
                     fresh.append(_life(trial, outcome, "confirmation", terms))
                     outcome.lives.append(fresh[-1])
-                outcome.rows = confirmed(outcome.rows, fresh, terms)
+                outcome.rows = confirmed(outcome.rows, fresh, terms, weighing)
             outcome.answer = answer_of(outcome.rows)
             out_of_time = not _fits(outcome.lives, spent(), terms)
             if outcome.answer != "CAN'T TELL" or out_of_time:
                 break
     except UntrustworthyError as error:
         outcome.answer, outcome.why = "CAN'T TELL", str(error)
+        outcome.rows = [  # a FAIL that could not be confirmed is none
+            replace(row, answer="CAN'T TELL", why=str(error)) if row.answer == "FAIL" else row
+            for row in outcome.rows
+        ]
         return
     outcome.why = _why(outcome, terms)
 
@@ -158,7 +168,12 @@ def _what_helps(outcome: Outcome, terms: Terms) -> str:
     if stolen is not None and stolen > BUSY:
         reasons.append(f"its host took {100 * stolen:.0f}%")
     lives = len(outcome.lives)
-    advice = f"{lives} lives fitted into --budget {terms.budget:g}; a larger one, or wider margins"
+    if _of_trial(outcome.lives) >= terms.looks[-1]:
+        advice = f"All {lives} lives of a gate were lived; wider margins"
+    else:
+        advice = (
+            f"{lives} lives fitted into --budget {terms.budget:g}; a larger one, or wider margins"
+        )
     if reasons:
         return f"Meanwhile {' and '.join(reasons)}. {advice}, or a quieter machine, would help."
     return f"{advice}, would help."

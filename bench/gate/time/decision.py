@@ -18,12 +18,13 @@ from msgspec.structs import replace
 from scipy.special import stdtr, stdtrit
 
 from bench.gate.multiplicity import holm
-from bench.gate.time.effects import clock_of, life_effects, share_of
+from bench.gate.time import effects as from_turns
 from bench.gate.time.record import PHASES, Bounds, Row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bench.gate.time.effects import Weighing
     from bench.gate.time.record import Answer, Life, Terms
 
 LEAST_LIVES = 3
@@ -75,25 +76,28 @@ class Effect:
         return float(stdtrit(self.degrees, confidence)) * self.error
 
 
-def judge(lives: Sequence[Life], terms: Terms, threads: int) -> list[Row]:
+def judge(
+    lives: Sequence[Life], terms: Terms, threads: int, weighing: Weighing = from_turns
+) -> list[Row]:
     """The rows of a gate at one look: all cells × phases.
 
     Args:
         lives: of the trial so far.
         terms: margins, errors and looks.
         threads: of torch.
+        weighing: how lives become effects.
     """
     rows: list[Row] = []
     effects: list[dict[str, Effect]] = []
     cells = lives[0].cells if lives else []
     for place, cell in enumerate(cells):
-        clock = clock_of((life.cells[place] for life in lives), threads)
+        clock = weighing.clock_of((life.cells[place] for life in lives), threads)
         for phase in PHASES:
             found = {
                 arm: Effect.of(values)
-                for arm, values in life_effects(lives, place, phase, clock).items()
+                for arm, values in weighing.life_effects(lives, place, phase, clock).items()
             }
-            share = share_of(lives, place, phase)
+            share = weighing.share_of(lives, place, phase)
             effects.append(found)
             rows.append(
                 Row(
@@ -180,7 +184,9 @@ def _answer(
     )
 
 
-def confirmed(rows: Sequence[Row], lives: Sequence[Life], terms: Terms) -> list[Row]:
+def confirmed(
+    rows: Sequence[Row], lives: Sequence[Life], terms: Terms, weighing: Weighing = from_turns
+) -> list[Row]:
     """The rows with FAIL judged again by fresh lives alone; what is not confirmed can't be told.
 
     The confirmation has the whole error for itself: with the first FAIL it makes two independent
@@ -189,7 +195,9 @@ def confirmed(rows: Sequence[Row], lives: Sequence[Life], terms: Terms) -> list[
     failing = [place for place, row in enumerate(rows) if row.answer == "FAIL"]
     effects = {
         place: Effect.of(
-            life_effects(lives, place // len(PHASES), rows[place].phase, rows[place].clock)["head"]
+            weighing.life_effects(
+                lives, place // len(PHASES), rows[place].phase, rows[place].clock
+            )["head"]
         )
         for place in failing
     }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from statistics import fmean
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from scipy.stats import trim_mean
 
@@ -21,6 +21,21 @@ if TYPE_CHECKING:
 
 TRIM = 0.2
 """Share of a life's blocks left out at either end: a neighbour's burst hits single blocks hard."""
+
+
+class Weighing(Protocol):
+    """How lives become effects: this module, or whoever has weighed the same lives before."""
+
+    def clock_of(self, cells: Iterable[CellTurns], threads: int) -> str:
+        """See `clock_of` below."""
+
+    def life_effects(
+        self, lives: Sequence[Life], place: int, phase: str, clock: str
+    ) -> dict[str, list[float]]:
+        """See `life_effects` below."""
+
+    def share_of(self, lives: Sequence[Life], place: int, phase: str) -> float:
+        """See `share_of` below."""
 
 
 def clock_of(cells: Iterable[CellTurns], threads: int) -> str:

@@ -32,8 +32,9 @@ class Terms(Record, frozen=True, omit_defaults=False):
     """What was agreed before anything was measured. Margins are relative, the budget is seconds.
 
     `looks` are the numbers of lives after which the gate may answer; the last one is at the end of
-    the budget, if that comes first. `fail_confidence` and `pass_confidence` are of the whole gate;
-    `slow_down` is the control's, as a fraction of each phase.
+    the budget, if that comes first. A turn has `turn_steps`, or more if they are quick.
+    `fail_confidence` and `pass_confidence` are of the whole gate; `slow_down` is the control's, as
+    a fraction of each phase.
     """
 
     margin: float = 0.03

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -17,8 +18,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
-import bench
 from bench.gate.time import forker
+from bench.gate.time.sources import has_gate, is_freezebench, sources
 from bench.gate.time.wire import PROTOCOL, Answer, Ask, Hello, SidePlan
 from bench.run import interruption
 from bench.run.messages import TurnReading, WarmUpReading
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 START_TIMEOUT = 300.0
 """Seconds for an interpreter to start and import torch, from a cold disk too."""
+
+END_TIMEOUT = 2.0
+"""Seconds for a worker that has closed its pipe, or a forker that was told to, to end."""
 
 ANSWERS = {
     "warm_up": WarmUpReading,
@@ -69,7 +73,9 @@ class Forker:
 
     def __init__(self, python: Path, threads: int, preload: Sequence[str], scratch: Path) -> None:
         self._scratch = scratch
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115  closed in `end`
+        self._python = python
+        # Appended to: whoever reads it must not move the place where the others write.
+        self._said = tempfile.TemporaryFile("a+b")  # noqa: SIM115  closed in `end`
         ours, theirs = socket.socketpair()
         script = str(Path(forker.__file__).resolve())
         modules = ["torch", "torch._dynamo", *preload]
@@ -84,11 +90,14 @@ class Forker:
                 start_new_session=True,  # Ctrl-C is the gate's business
             )
         except OSError as error:
+            ours.close()
+            self._said.close()
             raise SideError(f"{python} does not start: {error.strerror}") from error
         finally:
             theirs.close()
         self._control = ours
         self._answers = ours.makefile("r")
+        self._ready = False
 
     def wait(self) -> None:
         """Until it has imported what it was told to.
@@ -97,15 +106,25 @@ class Forker:
             SideError: it ended instead.
         """
         self._control.settimeout(START_TIMEOUT)
-        if self._answers.readline() != "ready\n":
-            raise SideError(f"the interpreter cannot start: {self.last_words()}")
+        try:
+            ready = self._answers.readline() == "ready\n"
+        except OSError as error:
+            raise SideError(
+                f"{self._python} has not imported torch after {START_TIMEOUT:.0f} s"
+            ) from error
+        if not ready:
+            raise SideError(
+                f"{self._python} cannot start ({self.last_words()}); give an interpreter that "
+                "freezebench is installed in"
+            )
+        self._ready = True
 
     def fork(self, checkout: Checkout) -> SideWorker:
         """A worker that stands in a checkout."""
         ours, theirs = socket.socketpair()
         order = {
             "folder": str(checkout.folder),
-            "path": _path(checkout),
+            **sources(checkout),
             "pycache": str(self._scratch),
         }
         socket.send_fds(self._control, [json.dumps(order).encode()], [theirs.fileno()])
@@ -113,13 +132,17 @@ class Forker:
         worker = int(self._answers.readline())
         return SideWorker(self, worker, Connection(ours.detach()))
 
-    def end_worker(self, worker: int) -> int:
-        """Kill a worker; the exit code of one that had ended by itself, else 0."""
+    def end_worker(self, worker: int, patience: float = 0.0) -> int:
+        """Kill a worker; the exit code of one that ends by itself in `patience` seconds, else 0."""
         try:
-            self._control.sendall(json.dumps({"end": worker}).encode())
+            self._control.sendall(json.dumps({"end": worker, "patience": patience}).encode())
             return int(self._answers.readline() or 0)
         except (OSError, ValueError):
             return 0
+
+    def ended_with(self) -> int | None:
+        """The exit code, as `subprocess` has it; nothing while it lives."""
+        return self._process.poll()
 
     def last_words(self) -> str:
         """The last line that it or one of its workers has said."""
@@ -128,13 +151,17 @@ class Forker:
         return lines[-1] if lines else "it said nothing"
 
     def end(self) -> None:
-        """End it and all its workers."""
+        """End it and all its workers, and whatever these have started."""
         self._answers.close()
-        self._control.close()
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-        self._said.close()
+        self._control.close()  # which ends it; it reaps its workers, as nobody else could
+        try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(END_TIMEOUT if self._ready else 0)
+        finally:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            self._said.close()
 
 
 class Stable:
@@ -221,17 +248,24 @@ class SideWorker:
         Raises:
             SideError: it has no harness, or one with another protocol.
         """
-        try:
-            hello = msgspec.convert(self.ask("hello", timeout=START_TIMEOUT), type=Hello)
-        except (CellError, msgspec.MsgspecError) as error:
-            raise SideError(f"{checkout} cannot take part: {_why(checkout, error)}") from error
-        if hello.protocol != PROTOCOL:
+        if is_freezebench(checkout.root) and not has_gate(checkout.root):
+            # An installed one might step in for it otherwise, unseen.
             raise SideError(
-                f"{checkout} brings a freezebench ({hello.version}) whose gate speaks protocol "
-                f"{hello.protocol}, and this one speaks {PROTOCOL}; compare commits between which "
-                "it did not change"
+                f"{checkout} cannot take part: its freezebench is from before the gate; choose a "
+                "later commit"
             )
-        return hello
+        try:
+            said = self.ask("hello", timeout=START_TIMEOUT)
+            spoken = msgspec.convert(said, type=dict[str, Any])
+            if spoken.get("protocol") == PROTOCOL:
+                return msgspec.convert(said, type=Hello)
+        except (CellError, msgspec.MsgspecError) as error:
+            raise SideError(f"{checkout} cannot take part: {_why(error)}") from error
+        raise SideError(
+            f"{checkout} brings a freezebench ({spoken.get('version')}) whose gate speaks protocol "
+            f"{spoken.get('protocol')}, and this one speaks {PROTOCOL}; compare commits between "
+            "which it did not change"
+        )
 
     def plan(self, checkout: Checkout, request: Request) -> SidePlan:
         """The cells that the side makes of a request.
@@ -259,40 +293,25 @@ class SideWorker:
             self._forker.end_worker(self._worker)
 
     def _cause_of_death(self) -> str:
+        if self._ended:
+            return "the worker was ended"
         self._ended = True
         with contextlib.suppress(OSError):
             self._connection.close()
-        code = self._forker.end_worker(self._worker)
-        if code == 1:
+        code = self._forker.end_worker(self._worker, END_TIMEOUT)
+        if (forker_code := self._forker.ended_with()) is not None:
+            return f"the process it was forked from ended: {cause_of_death(forker_code)}"
+        if code == forker.COULD_NOT_SERVE:
             return self._forker.last_words()
         return cause_of_death(code)
 
 
-def is_freezebench(root: Path) -> bool:
-    """Whether a checkout is one of this project itself."""
-    return all((root / name).is_file() for name in ("strategies/strategy.py", "bench/cells.py"))
-
-
-def _why(checkout: Checkout, error: Exception) -> str:
-    if "No module named 'bench" not in str(error):
+def _why(error: Exception) -> str:
+    """Why a side says no hello: at that moment it has imported the harness and nothing else."""
+    missing = re.search(r"No module named '([^']+)'", str(error))
+    if missing is None:
         return str(error)
-    if is_freezebench(checkout.root):
-        return "its freezebench is from before the gate; choose a later commit"
-    return "its interpreter has no freezebench; install it there"
-
-
-def _path(checkout: Checkout) -> list[str]:
-    """What comes first on a side's path: its own code, and this harness if it runs unpacked."""
-    harness = Path(bench.__file__).resolve().parents[1]
-    first = []
-    if is_freezebench(checkout.root):
-        first.append(str(checkout.root))
-    elif harness.name not in ("site-packages", "dist-packages"):
-        first.append(str(harness))
-    source = checkout.root / "src"
-    if source.is_dir():
-        first.append(str(source))
-    return first
+    return f"its interpreter has no module {missing[1]}; install freezebench there"
 
 
 def _environment(threads: int) -> dict[str, str]:

@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
 from bench.gate.time.neighbours import Usage, idlest_processors
-from bench.gate.time.record import ARMS, ArmTurns, CellTurns, Life
-from bench.run.race import LifeReadings, get_ready, take_turns
+from bench.gate.time.record import ARMS, Life
+from bench.gate.time.turns import recorded_turns
+from bench.run.process import CellError
+from bench.run.race import (
+    SLOW_STEP_SECONDS,
+    LifeReadings,
+    get_ready,
+    take_turns,
+    typical_seconds,
+)
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Mapping, Sequence
 
-    from bench.gate.time.record import Step, Terms
+    from bench.gate.time.record import Terms
     from bench.gate.time.sides import Side, Stable
     from bench.gate.time.wire import PlannedCell
-    from bench.measure.clock import StepTimes
     from bench.run.messages import TurnReading, WarmUpReading
     from bench.run.process import WorkerHandle
-
-
-class UntrustworthyError(Exception):
-    """What was measured cannot be used; the message says why."""
 
 
 class SideFailedError(Exception):
@@ -41,6 +45,10 @@ class SideFailedError(Exception):
         self.label = label
 
 
+TURN_SECONDS = 0.02
+MOST_STEPS = 32
+
+
 @dataclass
 class Racer:
     """One arm of one cell, as a contestant of the race.
@@ -51,6 +59,7 @@ class Racer:
         cell: as its side has planned it.
         slow_down: fractions of its phases by which it is slowed; `None` for not at all.
         timeout: the longest silence, in seconds.
+        resident: bytes that the worker had after each turn; all of its cells add to one list.
     """
 
     worker: WorkerHandle
@@ -58,8 +67,8 @@ class Racer:
     cell: PlannedCell
     slow_down: dict[str, float] | None
     timeout: float
+    resident: list[int]
     threads: set[int | None] = field(default_factory=set)
-    resident: list[int] = field(default_factory=list)
 
     def get_ready(self) -> WarmUpReading:
         """Build and warm up the cell, and prepare its slow-down."""
@@ -142,6 +151,8 @@ class Trial:
             UntrustworthyError: a clock went backwards.
         """
         begin = self.now()
+        if self.base.python != self.head.python:
+            self.stable.renew()  # two forkers: each life has to have other ones
         usage = Usage()
         readings = LifeReadings()
         workers: dict[str, WorkerHandle] = {}
@@ -154,7 +165,7 @@ class Trial:
             able = get_ready(racers, readings, now=self.now, essential=everyone)
             take_turns(
                 racers,
-                dict.fromkeys(able, self.terms.turn_steps),
+                {place: self._steps_of(place, readings) for place in able},
                 readings,
                 until=self.now() + seconds,
                 order=mirrored_blocks(len(self.cells), self.shuffler),
@@ -172,15 +183,28 @@ class Trial:
             purpose=purpose,
             seconds=self.now() - begin,
             start_seconds=readings.start_seconds,
-            cells=self._turns(readings),
+            cells=recorded_turns([cell for cell, _ in self.cells], readings),
             others=others,
             stolen=stolen,
             grown_bytes=_grown(racers),
             repeated=readings.repeated,
         )
 
+    def _steps_of(self, place: int, readings: LifeReadings) -> int:
+        """The steps of a turn, the same for all arms of a cell.
+
+        Slow ones are taken singly. Of quick ones so many that the turn is long beside what a turn
+        begins with: caches that the other arms have filled.
+        """
+        first = place // len(ARMS) * len(ARMS)
+        arms = [readings.warm_ups[arm] for arm in range(first, first + len(ARMS))]
+        slowest = max(typical_seconds(warm_up) for warm_up in arms)
+        if slowest > SLOW_STEP_SECONDS:
+            return 1
+        return min(MOST_STEPS, max(self.terms.turn_steps, math.ceil(TURN_SECONDS / slowest)))
+
     def _side_of(self, arm: str) -> Side:
-        return self.head if arm == "head" else self.base
+        return self.head if _label_of(arm) == "head" else self.base
 
     def _pin(self, workers: dict[str, WorkerHandle]) -> None:
         """All workers to the same processors, since they never work at the same time.
@@ -188,15 +212,23 @@ class Trial:
         Then the sides have the same neighbours and the same luck with them.
         """
         chosen = idlest_processors(self.cells[0][0].threads)
-        for worker in workers.values():
+        for arm, worker in workers.items():
             if chosen:
-                worker.ask("pin", chosen, timeout=self.timeout)
+                self._ask_of_all_cells(arm, worker, "pin", chosen)
+
+    def _ask_of_all_cells(self, arm: str, worker: WorkerHandle, name: str, argument: Any) -> Any:
+        """What is asked of a worker and not of one cell; where it fails, none of them can go on."""
+        try:
+            return worker.ask(name, argument, timeout=self.timeout)
+        except CellError as error:
+            raise SideFailedError(_label_of(arm), "every cell", str(error)) from error
 
     def _racers(self, workers: dict[str, WorkerHandle]) -> list[Racer]:
         slow_downs = {
             "head": self.head_slow_down,
             "slowed": dict.fromkeys(("forward", "backward", "update"), self.terms.slow_down),
         }
+        resident: dict[str, list[int]] = {arm: [] for arm in ARMS}
         return [
             Racer(
                 workers[arm],
@@ -204,6 +236,7 @@ class Trial:
                 in_head if arm == "head" else in_base,
                 slow_downs.get(arm),
                 self.timeout,
+                resident[arm],
             )
             for number, (in_base, in_head) in enumerate(self.cells)
             for arm in ARMS
@@ -214,13 +247,12 @@ class Trial:
     ) -> None:
         for place, why in readings.failures.items():
             cell, arm = self.cells[place // len(ARMS)][0], ARMS[place % len(ARMS)]
-            raise SideFailedError("head" if arm == "head" else "base", cell.name, why)
+            raise SideFailedError(_label_of(arm), cell.name, why)
         for place, racer in enumerate(racers):
             cell, arm = self.cells[place // len(ARMS)][0], ARMS[place % len(ARMS)]
             if changed := racer.threads - {cell.threads, None}:
-                side = "head" if arm == "head" else "base"
                 raise SideFailedError(
-                    side,
+                    _label_of(arm),
                     cell.name,
                     f"its code set torch to {changed.pop()} threads in the middle, and "
                     f"{cell.threads} were agreed; take torch.set_num_threads out of it, or ask for "
@@ -238,7 +270,9 @@ class Trial:
             harness = self.harnesses[label]
             files = [
                 file
-                for file in workers[label].ask("modules_below", str(other.root))
+                for file in self._ask_of_all_cells(
+                    label, workers[label], "modules_below", str(other.root)
+                )
                 if not file.startswith((f"{harness}{os.sep}", f"{mine.root}{os.sep}"))
             ]
             if files:
@@ -247,66 +281,22 @@ class Trial:
                     label,
                     "every cell",
                     f"it imported {inside} from the {other.label}'s folder, so it would have "
-                    "measured the wrong code; the package is probably installed in editable mode: "
-                    f"give the {label} an environment of its own (--{label}-python), or put the "
-                    "package where it is found first (the checkout's top folder, or src/)",
+                    "measured the wrong code; the package is probably installed in editable mode, "
+                    f"or on PYTHONPATH: give the {label} an environment of its own "
+                    f"(--{label}-python), or put the package where it is found first (the "
+                    "checkout's top folder, or src/)",
                 )
 
-    def _turns(self, readings: LifeReadings) -> list[CellTurns]:
-        found = []
-        for number, (cell, _) in enumerate(self.cells):
-            arms = {}
-            for place, arm in enumerate(ARMS, start=number * len(ARMS)):
-                turns = [r[place] for r in readings.rounds if place in r]
-                whole = turns[: len(turns) // 2 * 2]  # a block cut short by the end of time
-                arms[arm] = ArmTurns(
-                    wall=[_steps(turn.times) for turn in whole],
-                    cpu=_cpu_steps(whole),
-                    waits=[turn.voluntary_switches for turn in whole],
-                )
-            least = min(len(turns.wall) for turns in arms.values())
-            arms = {arm: _first(turns, least) for arm, turns in arms.items()}
-            found.append(CellTurns(workload=cell.workload, strategy=cell.strategy, arms=arms))
-        return found
 
-
-def _first(turns: ArmTurns, count: int) -> ArmTurns:
-    cpu = None if turns.cpu is None else turns.cpu[:count]
-    return ArmTurns(wall=turns.wall[:count], cpu=cpu, waits=turns.waits[:count])
-
-
-def _cpu_steps(turns: list[TurnReading]) -> list[list[Step]] | None:
-    steps = [_steps(turn.cpu_times) for turn in turns if turn.cpu_times is not None]
-    return steps if turns and len(steps) == len(turns) else None
-
-
-def _steps(times: StepTimes) -> list[Step]:
-    """Steps in whole nanoseconds.
-
-    Raises:
-        UntrustworthyError: a step took no time, or less.
-    """
-    steps: list[Step] = []
-    for phases in zip(times.forward, times.backward, times.update, strict=True):
-        forward, backward, update = (round(seconds * 1e9) for seconds in phases)
-        if min(forward, backward, update) < 0 or forward + backward + update == 0:
-            raise UntrustworthyError(
-                "the clock of this machine went backwards or stood still within a step, so no "
-                "time of it can be trusted; look at the system's clock source"
-            )
-        steps.append((forward, backward, update))
-    return steps
+def _label_of(arm: str) -> str:
+    """The side that an arm comes from."""
+    return "head" if arm == "head" else "base"
 
 
 def _grown(racers: list[Racer]) -> dict[str, int]:
-    """Growth of each worker's resident size, its arms and cells taken together."""
-    grown: dict[str, int] = {}
-    for first, arm in enumerate(ARMS):
-        sizes = [
-            size
-            for racer in racers[first :: len(ARMS)]
-            for size in (racer.resident[:1] + racer.resident[-1:])
-        ]
-        if sizes:
-            grown[arm] = max(sizes) - min(sizes)
-    return grown
+    """Growth of each worker's resident size; what it has given back is no growth."""
+    return {
+        arm: max(0, racer.resident[-1] - racer.resident[0])
+        for arm, racer in zip(ARMS, racers, strict=False)
+        if racer.resident
+    }
