@@ -92,16 +92,18 @@ def get_ready(
     *,
     now: Callable[[], float],
     essential: frozenset[int],
+    places: Sequence[int] | None = None,
 ) -> dict[int, int]:
     """Everyone builds and warms up; the steps of a turn of those who can race.
 
-    Nobody can when an essential one, or a worker, fails. The arguments are those of `live`.
+    Nobody can when an essential one, or a worker, fails. They get ready in the order of `places`,
+    if that is given; the other arguments are those of `live`.
     """
     begin = now()
     steps: dict[int, int] = {}
-    for place, contestant in enumerate(contestants):
+    for place in range(len(contestants)) if places is None else places:
         try:
-            readings.warm_ups[place] = contestant.get_ready()
+            readings.warm_ups[place] = contestants[place].get_ready()
         except CellError as error:
             readings.failures[place] = str(error)
             if error.worker_lost or place in essential:

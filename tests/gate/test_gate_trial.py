@@ -34,6 +34,13 @@ def stage() -> GateStage:
     return GateStage(seconds=dict.fromkeys(ARMS, 0.01))
 
 
+class StartsInOrder(random.Random):
+    """Shuffles turns, and has the arms get ready in their own order, as the stage expects it."""
+
+    def sample(self, population: Any, k: int, **more: Any) -> list[Any]:
+        return list(ARMS) if population == ARMS else super().sample(population, k, **more)
+
+
 def make_trial(stage: GateStage, *workloads: str, seed: int = 0, **changes: Any) -> Trial:
     asked: dict[str, Any] = {
         "base": side("base"),
@@ -43,7 +50,7 @@ def make_trial(stage: GateStage, *workloads: str, seed: int = 0, **changes: Any)
         "stable": stage,
         "terms": Terms(),
         "timeout": 60.0,
-        "shuffler": random.Random(seed),
+        "shuffler": StartsInOrder(seed),
         "now": stage.clock,
     }
     return Trial(**{**asked, **changes})
@@ -70,6 +77,14 @@ def test_within_a_block_every_arm_has_two_turns_and_they_are_mirrored(stage: Gat
     for first, second in zip(whole[::2], whole[1::2], strict=True):
         assert sorted(first) == sorted(f"{arm} w" for arm in ARMS)
         assert second == first[::-1]
+
+
+def test_the_arms_get_ready_in_a_new_order_each_life(stage: GateStage) -> None:
+    trial = make_trial(stage, shuffler=random.Random(0))
+    for number in range(12):
+        trial.life(number, "trial", 0.1)
+    places = [labels.index("head") for labels in zip(*[iter(stage.forked_from)] * 4, strict=True)]
+    assert set(places) == {0, 1, 2, 3}
 
 
 def test_the_order_is_random_from_block_to_block_and_follows_the_seed(stage: GateStage) -> None:
