@@ -37,7 +37,7 @@ request = $(training) \
 	$(if $(RESULTS),--results '$(RESULTS)') \
 	$(ARGS)
 
-.PHONY: help bench test check recipes counters gate report selfbench clean
+.PHONY: help bench test check recipes counters gate gate-study report selfbench clean
 
 help:  ## what can be asked for
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -80,6 +80,11 @@ counters: $(VENV)/.installed  ## did any count change? (ARGS=--update keeps the 
 gate: $(VENV)/.installed  ## did a step become slower? BASE=origin/main against HEAD=. in turns
 	@$(BIN)/freezebench gate time --head '$(HEAD)' $(training) $(ARGS) \
 		--base '$(or $(BASE),$(error say what to compare with: make gate BASE=origin/main))'
+
+gate-study: $(VENV)/.installed  ## how often that gate is wrong: an hour or two (ARGS goes to analyse)
+	@$(BIN)/python -m bench.study collect
+	@$(BIN)/python -m bench.study gates
+	@$(BIN)/python -m bench.study analyse $(ARGS)
 
 report: $(VENV)/.installed  ## table and plots of RUN=results/<machine>/<run> again
 	@$(BIN)/freezebench report $(or $(RUN),$(error say which: make report RUN=results/<machine>/<run>))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from scipy.stats import binomtest
 
 from bench.records import CONFIDENCE
 
 
-class Rate(NamedTuple):
+@dataclass(frozen=True)
+class Rate:
     """So many of so many, as a fraction between 0 and 1 with the bounds of its interval."""
 
     count: int

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from bench.gate.time.comparison import Outcome, compare
 from bench.gate.time.effects import clock_of, life_effects
 from bench.gate.time.record import PHASES
+from bench.study.collect import LIVES_A_FORKER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
 
 THREADS = 1
 """Of torch, in every trace."""
-
-LIVES_A_FORKER = 5
-"""How many lives of a trace in a row were forked from one process."""
 
 Kind = Literal["lives", "forkers"]
 """What is drawn: single lives, or forkers with the lives that came from them."""
@@ -109,7 +107,9 @@ class Drawn:
         self._left = []
         self._seconds += self._renewal
 
-    def life(self, _number: int, purpose: Literal["trial", "confirmation"], _seconds: float) -> Life:
+    def life(
+        self, _number: int, purpose: Literal["trial", "confirmation"], _seconds: float
+    ) -> Life:
         """See `bench.gate.time.comparison.Lives`; it takes as long as it did."""
         if not self._left:
             forker = self._random.choice(self._forkers)
@@ -162,8 +162,6 @@ def resample(
         outcome = Outcome()
         compare(drawn, terms, THREADS, outcome, now=drawn.now, weighing=known)
         found.append(
-            Resampled(
-                outcome.answer, outcome.why, drawn.now(), outcome.looks, len(outcome.lives)
-            )
+            Resampled(outcome.answer, outcome.why, drawn.now(), outcome.looks, len(outcome.lives))
         )
     return found

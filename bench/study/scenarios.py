@@ -35,12 +35,12 @@ TRACES = (
     Scenario("none", 0.0, 1, 40),
     Scenario("total", 0.05, 2, 25),
     Scenario("total", 0.05, 1, 25),
-    Scenario("none", 0.0, 0, 80),
-    Scenario("total", 0.05, 0, 25),
-    Scenario("total", 0.03, 0, 25),
-    Scenario("total", 0.10, 0, 15),
-    Scenario("backward", 0.05, 0, 20),
-    Scenario("update", 0.05, 0, 20),
+    Scenario("none", 0.0, 0, 70),
+    Scenario("total", 0.05, 0, 20),
+    Scenario("total", 0.03, 0, 20),
+    Scenario("total", 0.10, 0, 12),
+    Scenario("backward", 0.05, 0, 15),
+    Scenario("update", 0.05, 0, 15),
 )
 
 
@@ -62,7 +62,7 @@ class Repeated:
 GATES = (
     Repeated(Scenario("none", 0.0, 0, 0), 0.03, 12),
     Repeated(Scenario("none", 0.0, 1, 0), 0.03, 6),
-    Repeated(Scenario("none", 0.0, 2, 0), 0.03, 6),
+    Repeated(Scenario("none", 0.0, 2, 0), 0.03, 4),
     Repeated(Scenario("total", 0.05, 0, 0), 0.02, 5),
     Repeated(Scenario("total", 0.10, 0, 0), 0.03, 4),
     Repeated(Scenario("layer", 0.0, 0, 0), 0.03, 2),
