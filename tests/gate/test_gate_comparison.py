@@ -10,6 +10,7 @@ import pytest
 from gate_stage import Script, make_life
 
 from bench.gate.time.comparison import BudgetError, Outcome, compare
+from bench.gate.time.gate import racing_seconds
 from bench.gate.time.record import Terms
 from bench.gate.time.trial import SideFailedError
 from bench.gate.time.turns import UntrustworthyError
@@ -280,3 +281,14 @@ def test_what_goes_on_is_told_with_the_seconds_spent() -> None:
         ("confirming what looks slower", 4 * LIFE),
         ("confirming what looks slower", 5 * LIFE),
     ]
+
+
+@pytest.mark.parametrize(
+    ("cells", "budget", "seconds"), [(1, 150.0, 4.0), (3, 150.0, 12.0), (10, 150.0, 15.0),
+                                     (20, 150.0, 20.0), (1, 20.0, 2.0), (1, 5.0, 1.0)]
+)  # fmt: skip
+def test_a_life_races_longer_for_more_cells_as_far_as_the_budget_goes(
+    cells: int, budget: float, seconds: float
+) -> None:
+    terms = Terms(life_seconds=4.0, budget=budget)
+    assert racing_seconds(terms, cells=cells) == seconds

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from bench.gate.time.wire import Hello, PlannedCell, SidePlan
     from bench.records import Request
 
+LEAST_SECONDS = 1.0
+"""Of racing, for each cell in a life."""
+
 GROWTH = 2**26
 """Bytes by which the head's process may grow more than the base's within a life, unsaid."""
 
@@ -88,20 +91,22 @@ def gate(
         pythons = (base.python, head.python)
         stable = stack.enter_context(Stable(pythons, threads, preload, scratch))
         hellos, plans = introduced((base, head), request, stable)
+        cells = shared_cells(*plans)
+        terms = replace(asked.terms, life_seconds=racing_seconds(asked.terms, cells=len(cells)))
         trial = Trial(
             base=base,
             head=head,
-            cells=shared_cells(*plans),
+            cells=cells,
             harnesses={"base": hellos[0].harness, "head": hellos[1].harness},
             stable=stable,
-            terms=asked.terms,
+            terms=terms,
             timeout=request.cell_timeout,
             shuffler=random.Random(request.seed),
             now=now,
             head_slow_down=head_slow_down,
         )
         outcome = Outcome()
-        compare(trial, asked.terms, threads, outcome, now=now, told=told)
+        compare(trial, terms, threads, outcome, now=now, told=told)
         base_side = _side(base.checkout, hellos[0], plans[0])
         head_side = _side(head.checkout, hellos[1], plans[1])
         return Gate(
@@ -117,10 +122,19 @@ def gate(
             head=head_side,
             machine=plans[1].machine,
             request=without_folders(request),
-            terms=asked.terms,
+            terms=terms,
             rows=outcome.rows,
             lives=outcome.lives,
         )
+
+
+def racing_seconds(terms: Terms, *, cells: int) -> float:
+    """For how long a life races: what the terms say for each cell, as far as the budget goes.
+
+    A tenth of it is one life's at most, so that there are enough lives to tell something; but a
+    cell has a second at least.
+    """
+    return min(cells * terms.life_seconds, max(cells * LEAST_SECONDS, terms.budget / 10))
 
 
 def introduced(

@@ -33,6 +33,7 @@ class Terms(Record, frozen=True, omit_defaults=False):
 
     `looks` are the numbers of lives after which the gate may answer; the last one is at the end of
     the budget, if that comes first. A turn has `turn_steps`, or more if they are quick.
+    `life_seconds` is for how long a life races: agreed for one cell, recorded for all of them.
     `fail_confidence` and `pass_confidence` are of the whole gate; `slow_down` is the control's, as
     a fraction of each phase.
     """
