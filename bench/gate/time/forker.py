@@ -6,7 +6,7 @@ there too, where the checkout is one of it.
 
 All contestants of a life come from one such process (one for each interpreter), for a process has
 its own luck, where its code and data happen to lie, and hands it on: workers from two equal forkers
-differed by 1 to 4% as long as these lived.
+differ by percents, the same ones life after life, as long as the forkers live.
 
 It speaks JSON over a socket: an order to fork comes with one end of a socket pair for the worker.
 """
