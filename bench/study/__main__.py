@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bench.run import interruption
 from bench.study.findings import Settings
 from bench.study.scenarios import GATES, TRACES
 
@@ -30,6 +31,7 @@ _results = click.option(
 @click.group()
 def main() -> None:
     """Study the error rates of `freezebench gate time`."""
+    interruption.listen()  # so that a cancelled study leaves no neighbour and no checkout behind
 
 
 _neighbours = click.option(
@@ -88,10 +90,12 @@ def _wanted(scenario: Scenario, neighbours: tuple[int, ...]) -> bool:
 @contextlib.contextmanager
 def _told_in_a_sentence() -> Iterator[None]:
     from bench.gate.time.checkout import CheckoutError  # noqa: PLC0415
+    from bench.gate.time.comparison import BudgetError  # noqa: PLC0415
     from bench.gate.time.sides import SideError  # noqa: PLC0415
     from bench.gate.time.trial import SideFailedError  # noqa: PLC0415
     from bench.study.neighbours import NoNeighbourError  # noqa: PLC0415
     from bench.study.outputs import NothingKeptError  # noqa: PLC0415
+    from bench.study.planted import NoSuchLineError  # noqa: PLC0415
 
     try:
         yield
@@ -101,6 +105,8 @@ def _told_in_a_sentence() -> Iterator[None]:
         SideFailedError,
         NoNeighbourError,
         NothingKeptError,
+        BudgetError,
+        NoSuchLineError,
     ) as error:
         raise click.UsageError(str(error)) from error
 

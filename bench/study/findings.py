@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from itertools import repeat
 from statistics import fmean, median
 from typing import TYPE_CHECKING
 
@@ -117,16 +120,19 @@ def findings(
     gates: Sequence[RealGate],
     settings: Settings,
     told: Callable[[str], None] = lambda _: None,
+    processes: int = 1,
 ) -> Findings:
-    """The figures of the study; the same for the same arguments."""
+    """The figures of the study; the same for the same arguments, however many processes."""
     ordered = sorted(traces, key=lambda t: (t.fault != "none", t.fault, t.nominal, t.neighbours))
     groups: dict[tuple[str, float], list[RealGate]] = {}
     for gate in sorted(gates, key=lambda g: (g.fault != "none", g.fault, g.nominal, g.neighbours)):
         groups.setdefault((gate.scenario, gate.margin), []).append(gate)
     scenes = []
-    for trace in ordered:
-        told(f"{trace.scenario}: {len(trace.lives)} lives")
-        scenes.append(scene(trace, settings))
+    with contextlib.ExitStack() as stack:
+        each = map if processes == 1 else stack.enter_context(ProcessPoolExecutor(processes)).map
+        for trace, found in zip(ordered, each(scene, ordered, repeat(settings)), strict=True):
+            told(f"{trace.scenario}: {len(trace.lives)} lives")
+            scenes.append(found)
     return Findings(
         settings,
         list(dict.fromkeys(trace.machine for trace in ordered)),

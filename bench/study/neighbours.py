@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+LONGEST = 7200
+"""Seconds after which a neighbour leaves by itself, should nobody be there to end it."""
+
+
 class NoNeighbourError(RuntimeError):
     """`stress-ng` is not there; the message says how to get it."""
 
@@ -29,7 +33,7 @@ def neighbours(count: int) -> Iterator[None]:
     if program is None:
         raise NoNeighbourError("stress-ng is not installed; install it, or study --neighbours 0")
     with subprocess.Popen(
-        [program, "--cpu", str(count)],
+        [program, "--cpu", str(count), "--timeout", f"{LONGEST}s"],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

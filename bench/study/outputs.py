@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Literal
 
 from bench.gate.time.effects import share_of
@@ -71,7 +72,7 @@ def analyse(
             f"{results} holds neither {TRACES}/*.json.gz nor {GATES}; run `python -m bench.study "
             "collect` first"
         )
-    found = findings(traces, gates, settings, told)
+    found = findings(traces, gates, settings, told, processes=os.cpu_count() or 1)
     pictures = {
         f"{name}.{form}": render(figure, form)
         for name, draw in PLOTS.items()

@@ -33,19 +33,23 @@ PATCHES = {
 }
 
 
+class NoSuchLineError(ValueError):
+    """The code has changed, so the fault has no place in it; the message says which."""
+
+
 @contextlib.contextmanager
 def planted(fault: str, here: Path) -> Iterator[Path]:
     """A checkout of the current commit with a fault in it, as long as the context lasts.
 
     Raises:
         CheckoutError: there is no repository.
-        ValueError: the file no longer has the line that the fault changes.
+        NoSuchLineError: the file no longer has the line that the fault changes.
     """
     before, after = PATCHES[fault]
     with checked_out("head", "HEAD", here) as checkout:
         file = checkout.root / FILE
         text = file.read_text()
         if text.count(before) != 1:
-            raise ValueError(f"{FILE} has no single line {before!r} to plant the fault {fault} in")
+            raise NoSuchLineError(f"{FILE} has no single line {before!r} to plant {fault} in")
         file.write_text(text.replace(before, after))
         yield checkout.root

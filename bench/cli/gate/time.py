@@ -139,13 +139,16 @@ def _measured(asked: Asked) -> Gate:
 
     try:
         with (
-            told_in_a_sentence(CheckoutError, SideError, BudgetError),
+            told_in_a_sentence(CheckoutError, BudgetError),
             telling(asked.terms.budget) as told,
         ):
             return gate(asked, told=told)
     except SideFailedError as error:
         click.echo(f"freezebench: {error}", err=True)
         sys.exit(CELL_FAILED if error.label == "head" else WRONG_REQUEST)
+    except SideError as error:
+        click.echo(f"freezebench: {error}", err=True)
+        sys.exit(CELL_FAILED if error.head_alone else WRONG_REQUEST)
 
 
 def _tell(

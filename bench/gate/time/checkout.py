@@ -54,16 +54,16 @@ class Checkout:
 def checked_out(label: str, spec: str, here: Path) -> Iterator[Checkout]:
     """The side that `spec` names: a revision of the repository around `here`, or a folder.
 
-    A revision is checked out into a worktree of its own for as long as the context lasts; nothing
-    of the repository's own files is touched. What is a revision and a folder too counts as a
-    revision (write `./name` for the folder).
+    A revision is checked out into a worktree of its own for as long as the context lasts; the
+    repository's files, index and branches stay as they are. What is a revision and a folder too
+    counts as a revision (write `./name` for the folder).
 
     Raises:
         CheckoutError: there is no such revision or folder, no git, or git refuses.
     """
     if not spec.strip():
         raise CheckoutError(f"the {label} is empty; give a revision or a folder")
-    is_folder = (here / Path(spec).expanduser()).is_dir()
+    is_folder = _is_folder(spec, here)
     if is_folder and spec.startswith((".", "/", "~")):
         yield _folder(label, spec, here)
         return
@@ -90,6 +90,13 @@ def checked_out(label: str, spec: str, here: Path) -> Iterator[Checkout]:
             # isn't there at the moment.
             with contextlib.suppress(OSError, subprocess.SubprocessError):
                 _git(top, "worktree", "remove", "--force", "--force", str(tree))
+
+
+def _is_folder(spec: str, here: Path) -> bool:
+    try:
+        return (here / Path(spec).expanduser()).is_dir()
+    except (OSError, RuntimeError):  # too long for a name; the home of a user who isn't there
+        return False
 
 
 def _add_worktree(top: Path, tree: Path, commit: str, called: str) -> None:

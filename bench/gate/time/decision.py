@@ -41,9 +41,9 @@ class Effect:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Effect:
-        """From one value a life; without a second life the error is infinite."""
-        if len(values) < 2:
-            return cls(values[0] if values else 0.0, math.inf, 1)
+        """From one value a life; with fewer than `LEAST_LIVES` the error is infinite."""
+        if len(values) < LEAST_LIVES:
+            return cls(fmean(values) if values else 0.0, math.inf, 1)
         error = stdev(values) / math.sqrt(len(values))
         return cls(fmean(values), error, len(values) - 1)
 
@@ -193,14 +193,14 @@ def confirmed(
     findings of the same thing.
     """
     failing = [place for place, row in enumerate(rows) if row.answer == "FAIL"]
-    effects = {
-        place: Effect.of(
-            weighing.life_effects(
-                lives, place // len(PHASES), rows[place].phase, rows[place].clock
-            )["head"]
-        )
-        for place in failing
-    }
+    effects = {}
+    for place in failing:
+        row, cell = rows[place], place // len(PHASES)
+        clock = row.clock
+        if clock == "cpu":  # unless these lives have none, or wait
+            clock = weighing.clock_of((life.cells[cell] for life in lives), 1)
+        found = weighing.life_effects(lives, cell, row.phase, clock)
+        effects[place] = Effect.of(found["head"])
     p_values = [effects[p].p_not_above(math.log1p(rows[p].margin)) for p in failing]
     again = dict(zip(failing, holm(p_values), strict=True))
     answered = list(rows)

@@ -48,10 +48,10 @@ def clock_of(cells: Iterable[CellTurns], threads: int) -> str:
     if threads != 1:
         return "wall"
     for cell in cells:
+        if any(turns.cpu is None for turns in cell.arms.values()):
+            return "wall"
         for arm in ("base", "head"):
             turns = cell.arms[arm]
-            if turns.cpu is None:
-                return "wall"
             waiting = sum(1 for waits in turns.waits if waits)
             if turns.waits and waiting >= len(turns.waits) / 2:
                 return "wall"
@@ -109,7 +109,9 @@ def share_of(lives: Sequence[Life], place: int, phase: str) -> float:
 
 def _log_turns(cell: CellTurns, arm: str, phase: str, clock: str) -> list[float]:
     turns = cell.arms[arm]
-    chosen = turns.wall if clock == "wall" or turns.cpu is None else turns.cpu
+    chosen = turns.wall if clock == "wall" else turns.cpu
+    if chosen is None:
+        raise ValueError(f"the processor time of {arm} is not known; judge it by the wall clock")
     return [
         math.log(max(1.0, fmean(_nanoseconds(step, phase) for step in turn))) for turn in chosen
     ]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from bench.gate.time.checkout import checked_out
+from bench.gate.time.checkout import CheckoutError, checked_out
 from bench.gate.time.comparison import Outcome, compare
 from bench.gate.time.record import SCHEMA, Gate, SideRecord, Terms
 from bench.gate.time.sides import Side, SideError, Stable
@@ -85,6 +85,12 @@ def gate(
         base_tree = stack.enter_context(checked_out("base", asked.base, asked.here))
         head_tree = stack.enter_context(checked_out("head", asked.head, asked.here))
         told("starting both sides", 0.0)
+        if base_tree.root == head_tree.root and base_tree.folder != head_tree.folder:
+            raise CheckoutError(
+                f"base and head are two folders of one checkout ({base_tree.spec}, "
+                f"{head_tree.spec}), which would find each other's packages; give a revision, or "
+                "a folder outside of this repository"
+            )
         base, head = Side(base_tree, asked.base_python), Side(head_tree, asked.head_python)
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="freezebench-")))
         preload = [name for name in preload_for(request) if not name.startswith("bench")]
@@ -182,7 +188,7 @@ def shared_cells(base: SidePlan, head: SidePlan) -> list[tuple[PlannedCell, Plan
 def _side(checkout: Checkout, hello: Hello, plan: SidePlan) -> SideRecord:
     spec = checkout.spec
     return SideRecord(
-        spec=Path(spec).name if Path(spec).is_absolute() else spec,
+        spec=Path(spec).name if spec.startswith(("/", "~", "..")) else spec,
         commit=checkout.commit,
         dirty=checkout.dirty,
         freezebench=hello.version,

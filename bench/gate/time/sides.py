@@ -47,7 +47,15 @@ ANSWERS = {
 
 
 class SideError(Exception):
-    """A side cannot take part; the message says which and why, and what to do."""
+    """A side cannot take part; the message says which and why, and what to do.
+
+    Attributes:
+        head_alone: whether it is the head's own code that cannot run.
+    """
+
+    def __init__(self, sentence: str, *, head_alone: bool = False) -> None:
+        super().__init__(sentence)
+        self.head_alone = head_alone
 
 
 @dataclass(frozen=True)
@@ -129,8 +137,10 @@ class Forker:
         }
         socket.send_fds(self._control, [json.dumps(order).encode()], [theirs.fileno()])
         theirs.close()
-        worker = int(self._answers.readline())
-        return SideWorker(self, worker, Connection(ours.detach()))
+        worker = self._answers.readline()
+        if not worker:
+            raise OSError(self.last_words())
+        return SideWorker(self, int(worker), Connection(ours.detach()))
 
     def end_worker(self, worker: int, patience: float = 0.0) -> int:
         """Kill a worker; the exit code of one that ends by itself in `patience` seconds, else 0."""
@@ -240,7 +250,10 @@ class SideWorker:
             raise RefusedError(answer.refused)
         if answer.failed is not None:
             raise CellError(answer.failed)
-        return msgspec.json.decode(answer.value, type=ANSWERS.get(name, Any))
+        try:
+            return msgspec.json.decode(answer.value, type=ANSWERS.get(name, Any))
+        except msgspec.ValidationError as error:
+            raise CellError(f"its answer is not of this freezebench's form: {error}") from error
 
     def hello(self, checkout: Checkout) -> Hello:
         """Who the side is.
@@ -278,7 +291,8 @@ class SideWorker:
             plan = self.ask("plan", asked, timeout=request.cell_timeout)
             return msgspec.convert(plan, type=SidePlan)
         except CellError as error:
-            raise SideError(f"{checkout}: {error}") from error
+            alone = checkout.label == "head"  # the base has planned the same before
+            raise SideError(f"{checkout}: {error}", head_alone=alone) from error
         except msgspec.ValidationError as error:
             raise SideError(
                 f"{checkout} has a freezebench of another schema ({error}); compare commits "

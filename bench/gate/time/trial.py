@@ -272,15 +272,17 @@ class Trial:
         """Neither side may have imported the other's files; an editable installation does that."""
         for label, against in (("base", "head"), ("head", "base")):
             mine, other = self._side_of(label).checkout, self._side_of(against).checkout
-            if mine.root == other.root or mine.root.is_relative_to(other.root):
-                continue
-            harness = self.harnesses[label]
+            if mine.root == other.root:
+                continue  # one folder against itself
+            own = [f"{self.harnesses[label]}{os.sep}"]
+            if not other.root.is_relative_to(mine.root):
+                own.append(f"{mine.root}{os.sep}")  # which may lie in the other's
             files = [
                 file
                 for file in self._ask_of_all_cells(
                     label, workers[label], "modules_below", str(other.root)
                 )
-                if not file.startswith((f"{harness}{os.sep}", f"{mine.root}{os.sep}"))
+                if not file.startswith(tuple(own))
             ]
             if files:
                 inside = os.path.relpath(files[0], other.root)

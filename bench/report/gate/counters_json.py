@@ -11,5 +11,5 @@ if TYPE_CHECKING:
 
 
 def counters_json(comparison: Comparison) -> str:
-    """The record itself, every cell of it; the schema is `bench/gate/golden_comparison.py`."""
+    """The record itself, every cell of it; the schema is `bench/gate/counters/comparison.py`."""
     return msgspec.json.format(msgspec.json.encode(comparison), indent=2).decode()

@@ -166,7 +166,7 @@ def how_to_read(gate: Gate) -> str:
     return (
         "head ÷ base: the change with its 95% interval. again: the base against itself. "
         f"+{fraction(gate.terms.slow_down)}: the base slowed down by that much. Where the one is "
-        "not seen as equal, or the other not as slower, the gate can't tell. cpu: processor time, "
+        "seen to differ, or the other not, the gate can't tell. cpu: processor time, "
         "which neighbours hardly change; wall: time that passed, on a GPU its own. Phases below "
         f"{fraction(gate.terms.least_share)} of the step are not judged."
     )
