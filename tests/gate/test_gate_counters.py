@@ -110,14 +110,14 @@ def test_update_then_equal(agreed: Path) -> None:
 def test_a_frozen_layer_left_in_the_graph_is_found_and_led_to(agreed: Path) -> None:
     edit(agreed / "ways.py", "in partition.frozen_tensors(model)",
          "in partition.frozen_tensors(model)[2:]")  # fmt: skip
-    done = gate("--annotate", "--junit", "out/junit.xml")
+    done = gate("--annotate", "--junit", "junit.xml")
     assert done.exit_code == 1, done.output
     assert "own.py:mlp × mine: changed" in done.stdout
     assert "a gradient is stored for the frozen part again" in done.stdout
     assert "a frozen layer is back in the graph" in done.stdout
     assert re.search(r"backward_flops +768 → 7,168 \(\+6,400, \+833%\)", done.stdout)
     assert done.stderr.startswith("::error title=own.py%3Amlp × mine%3A changed::a gradient")
-    cases = ElementTree.parse(agreed / "out" / "junit.xml").getroot().iter("testcase")
+    cases = ElementTree.parse(agreed / "junit.xml").getroot().iter("testcase")
     assert [(case.get("name"), len(case)) for case in cases] == [
         ("full", 0), ("mine", 1), ("no_grad+eval", 0),
     ]  # fmt: skip
@@ -259,7 +259,7 @@ def test_no_golden_file_is_told_with_the_command_that_makes_one(mine: Path) -> N
         (["-s", "bufers"], "did you mean"),
         (["--batch", "4"], "with batch of its own (asked for: 4)"),
         (["--optimizer", "sgd", "--seed", "3"], "optimizer adam (asked for: sgd), seed 0"),
-        (["--junit", "own.py/junit.xml"], "cannot make the folder of own.py/junit.xml"),
+        (["--junit", "own.py/junit.xml"], "there is no folder own.py"),
     ],
 )
 def test_a_wrong_request_is_told_in_a_sentence(

@@ -10,8 +10,9 @@ import click
 
 from bench import store
 from bench.cli.exits import CELL_FAILED, DONE, FINDING, INTERRUPTED
+from bench.cli.gate.outputs import write
 from bench.cli.options import NearChoice, Seconds
-from bench.cli.telling import refuse, told_in_a_sentence, watching
+from bench.cli.telling import told_in_a_sentence, watching
 from bench.gate.counters.golden import PLACE, GoldenError
 from bench.records import Optimizer
 
@@ -71,14 +72,10 @@ def counters(
     typed = {name: value for name, value in settings.items() if value not in (None, ())}
     asked = Asked(workloads, strategies, typed, cell_timeout)
     try:
-        with told_in_a_sentence(RefusedError, GoldenError, store.StoreError):
-            if junit_file is not None:
-                _make_folder_of(junit_file)
+        with told_in_a_sentence(RefusedError, GoldenError, store.StoreError, OutputError):
+            refuse_unwritable({"--junit": junit_file})
             with watching() as progress:
                 comparison = carry_out(asked, golden, progress, update=update)
-            if junit_file is not None:
-                folder = store.RunFolder(junit_file.parent)
-                folder.write(junit_file.name, counters_junit(comparison))
     except KeyboardInterrupt:
         click.echo("\nInterrupted; the golden file is as it was.", err=True)
         sys.exit(INTERRUPTED)
@@ -86,6 +83,9 @@ def counters(
     if annotate and not comparison.updated:
         for line in counters_annotations(comparison):
             click.echo(line, err=True)
+    if junit_file is not None:
+        with told_in_a_sentence(OutputError):
+            write(junit_file, counters_junit(comparison))
     sys.exit(_code(comparison))
 
 
@@ -107,11 +107,3 @@ def _code(comparison: Comparison) -> int:
     if comparison.updated:
         return DONE
     return {"equal": DONE, "differs": FINDING, "failed": CELL_FAILED}[comparison.outcome]
-
-
-def _make_folder_of(file: Path) -> None:
-    """Before anything is counted: what cannot be written is told at once."""
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        refuse(f"cannot make the folder of {file}: {(error.strerror or str(error)).lower()}")
