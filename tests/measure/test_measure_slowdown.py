@@ -162,7 +162,5 @@ def test_one_thread_is_slowed_by_processor_time_and_several_by_the_wall_clock(
     device = Device(torch.device("cpu"))
     alone = threads == 1
     clock = slowed(host, device, {"update": 1.0}, times, by_processor_time=alone)
-        host, Device(torch.device("cpu")), {"update": 1.0}, times, by_processor_time=threads == 1
-    )
     found = steps_of(chosen, clock, [1000, 1000, 1000])  # type: ignore[arg-type]
     assert found.update[0] * 1e9 == pytest.approx(2000, abs=4)
