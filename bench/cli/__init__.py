@@ -6,9 +6,12 @@ interrupted.
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from bench import __version__
+from bench.cli.exits import INTERRUPTED
 from bench.cli.export import export
 from bench.cli.gate import gate
 from bench.cli.list_ import list_
@@ -16,7 +19,19 @@ from bench.cli.report import report
 from bench.cli.run import run
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Door(click.Group):
+    """Commands that Ctrl-C ends with the exit code of an interruption, however early it comes."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command that was typed."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("\nInterrupted.", err=True)
+            ctx.exit(INTERRUPTED)
+
+
+@click.group(cls=Door, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="freezebench")
 def main() -> None:
     """What did each way of freezing part of a model cost, and did it stay frozen?"""

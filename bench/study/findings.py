@@ -34,9 +34,9 @@ MARGINS = (0.02, 0.03)
 
 REASONS = {
     "the base differed from itself": "the base differed from itself",
-    "could not be told from the base": "the known slow-down was not seen",
+    "with a known slow-down": "the known slow-down was not seen",
     "did not confirm it": "a FAIL was not confirmed",
-    "and the margin of": "within the margin, or too wide to say",
+    "the margin of": "too near the margin, or too wide to say",
 }
 """Why a gate can't tell: what its reason says, and how the tables call it."""
 

@@ -90,7 +90,9 @@ def _from_file(target: str) -> ModuleType:
     if path.suffix != ".py":
         raise WorkloadError("it is not a Python file; give path/to/file.py:factory")
     path = path.resolve()
-    _make_importable(path.parent)
+    for folder in (path.parent / "src", path.parent):
+        if folder.is_dir():
+            _make_importable(folder)
     # a name of its own, lest a user's `queue.py` replaces the standard library's
     name = f"freezebench_workload_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)

@@ -184,7 +184,12 @@ def _graph(by: By) -> Iterator[str]:
     flops, nodes, saved = (
         _sign(by, name) for name in ("backward_flops", "autograd_nodes", "saved_bytes")
     )
-    if flops > 0 or (nodes > 0 and flops == 0):
+    if nodes > 0 and flops == 0 and _sign(by, "operators.forward") > 0:
+        yield (
+            "the graph has more nodes for the same FLOPs: an operator, a copy or a cast was added "
+            "where gradients pass, or a frozen layer without FLOPs is back in it"
+        )
+    elif flops > 0 or (nodes > 0 and flops == 0):
         yield "a frozen layer is back in the graph"
         if saved < 0:
             yield "yet the graph keeps less for the backward pass"

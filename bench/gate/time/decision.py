@@ -170,18 +170,26 @@ def _answer(
         )
     if slowed.lower(1 - fail_error / max(1, rows)) <= margin:
         return "CAN'T TELL", (
-            "the base with a known slow-down could not be told from the base "
-            f"({_percent(row.slowed.value)}, {_percent(row.slowed.low)} to "
+            "the base with a known slow-down was not seen above the margin with the confidence that "
+            f"a FAIL takes ({_percent(row.slowed.value)}, {_percent(row.slowed.low)} to "
             f"{_percent(row.slowed.high)})"
         )
     if p <= fail_error:
         return "FAIL", ""
     if pass_bound < margin:
         return "PASS", ""
-    return "CAN'T TELL", (
-        f"the ratio lies between {_percent(row.head.low)} and {_percent(row.head.high)}, and the "
-        f"margin of {_percent(1 + row.margin)} within or too near"
-    )
+    return "CAN'T TELL", _undecided(row)
+
+
+def _undecided(row: Row) -> str:
+    """Where the interval lies, for a row that neither fails nor passes."""
+    between = f"the ratio lies between {_percent(row.head.low)} and {_percent(row.head.high)}"
+    margin = f"the margin of {_percent(1 + row.margin)}"
+    if row.head.low > 1 + row.margin:
+        return f"{between}, above {margin}, but a FAIL takes more certainty"
+    if row.head.high < 1 + row.margin:
+        return f"{between}, below {margin}, but at this look too near it"
+    return f"{between}, and {margin} within"
 
 
 def confirmed(
