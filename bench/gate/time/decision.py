@@ -170,8 +170,8 @@ def _answer(
         )
     if slowed.lower(1 - fail_error / max(1, rows)) <= margin:
         return "CAN'T TELL", (
-            "the base with a known slow-down was not seen above the margin with the confidence that "
-            f"a FAIL takes ({_percent(row.slowed.value)}, {_percent(row.slowed.low)} to "
+            "the base with a known slow-down was not seen above the margin with the confidence "
+            f"that a FAIL takes ({_percent(row.slowed.value)}, {_percent(row.slowed.low)} to "
             f"{_percent(row.slowed.high)})"
         )
     if p <= fail_error:
