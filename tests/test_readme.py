@@ -59,3 +59,8 @@ def test_every_option_that_the_readme_names_exists() -> None:
     named = set(re.findall(r"(?<![\w-])(--[a-z][a-z-]+)", README))
     assert {"--precision", "--update", "--base"} <= named
     assert {name for name in named - known if not name.startswith("--benchmark")} == set()
+
+
+def test_nothing_in_the_readme_is_left_to_fill_in() -> None:
+    assert "@@" not in README
+    assert "TODO" not in README
