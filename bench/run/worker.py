@@ -110,11 +110,9 @@ class Worker:
 
     def modules_below(self, folder: str) -> list[str]:
         """Files below a folder that modules of this process came from, installed ones left out."""
-        files = (
-            getattr(module, "__file__", None)
-            for name, module in list(sys.modules.items())
-            if name != "__main__"  # whoever forked this process
-        )
+        script = sys.modules["__main__"]  # of whoever forked this process; it has two names
+        modules = [module for module in list(sys.modules.values()) if module is not script]
+        files = [getattr(module, "__file__", None) for module in modules]
         below = {str(Path(file).resolve()) for file in files if file}
         return sorted(
             file
