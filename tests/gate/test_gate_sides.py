@@ -291,3 +291,11 @@ def test_a_freezebench_from_before_the_gate_is_told(stable: Stable, tmp_path: Pa
         "base (BASE) cannot take part: its freezebench is from before the gate; choose a later "
         "commit"
     )
+
+
+def test_the_script_that_forks_workers_is_no_code_of_a_side(worker: SideWorker) -> None:
+    """Or this project's own base would be said to have imported it from the head."""
+    folder = Path(sides.__file__).resolve().parent
+    files = {Path(file).name for file in worker.ask("modules_below", str(folder), timeout=60)}
+    assert "side.py" in files
+    assert "forker.py" not in files
