@@ -51,7 +51,7 @@ class Settings:
         renewal: seconds that fresh processes are taken to need in a drawn gate.
     """
 
-    gates: int = 4000
+    gates: int = 3000
     seed: int = 0
     renewal: float = 3.0
 
