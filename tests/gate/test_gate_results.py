@@ -17,9 +17,9 @@ from rich.console import Console
 
 from bench import store
 from bench.cli import main
-from bench.gate.multiplicity import holm
 from bench.gate.stored.comparable import ResultsError
 from bench.gate.stored.gate import GATED, Comparison, Margins, Row, compare
+from bench.multiplicity import holm
 from bench.records import (
     PHASES,
     SCHEMA,

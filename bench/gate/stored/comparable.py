@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from bench.work import work
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -13,8 +15,6 @@ if TYPE_CHECKING:
 
     Key = tuple[str, str]
 
-OF_A_CELL = ("topology", "device", "dtype", "batch", "threads", "optimizer")
-OF_A_REQUEST = ("compile", "channels_last", "freeze", "weights")
 EXACT_BYTES = (
     "parameter_bytes",
     "buffer_bytes",
@@ -88,14 +88,6 @@ def _refuse_without_times(label: str, run: Run) -> None:
 def cells_of(run: Run) -> dict[Key, Cell]:
     """The cells of a run by workload and strategy."""
     return {(cell.workload, cell.strategy): cell for cell in run.cells}
-
-
-def work(run: Run, cell: Cell) -> dict[str, Any]:
-    """What must be equal for the ratios of two cells to be compared."""
-    return {
-        **{name: getattr(cell, name) for name in OF_A_CELL},
-        **{name: getattr(run.request, name) for name in OF_A_REQUEST},
-    }
 
 
 def notes(base: Run, head: Run) -> list[str]:

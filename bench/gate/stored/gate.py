@@ -29,10 +29,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
-from bench.gate.multiplicity import holm
-from bench.gate.stored.comparable import cells_of, notes, refuse_what_cannot_be_compared, work
+from bench.gate.stored.comparable import cells_of, notes, refuse_what_cannot_be_compared
 from bench.gate.stored.log_ratio import log_ratio
+from bench.multiplicity import holm
 from bench.records import PHASES
+from bench.work import work
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

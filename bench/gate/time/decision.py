@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 from scipy.special import stdtr, stdtrit
 
-from bench.gate.multiplicity import holm
 from bench.gate.time import effects as from_turns
 from bench.gate.time.record import PHASES, Bounds, Row
+from bench.multiplicity import holm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
