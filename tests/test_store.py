@@ -184,6 +184,21 @@ def test_a_run_is_read_as_it_was_saved(folder: RunFolder, found: list[Cell]) -> 
     assert load(folder.path)[1] == saved
 
 
+def test_a_run_of_the_first_schema_is_read_as_one_without_what_came_later(
+    folder: RunFolder,
+) -> None:
+    def earlier(plain: Any) -> None:
+        plain["schema"] = 1
+        del plain["synthetic"]
+        for each in plain["cells"]:
+            del each["telemetry"], each["energy"]
+
+    (folder.path / RUN_FILE).write_bytes(with_change(earlier))
+    read = load(folder.path)[1]
+    assert (read.schema, read.synthetic) == (1, False)
+    assert [(each.telemetry, each.energy) for each in read.cells] == [(None, None)]
+
+
 def test_a_run_is_found_by_its_folder_and_by_its_file(folder: RunFolder) -> None:
     folder.save(run())
     by_folder, by_file = load(folder.path), load(folder.path / RUN_FILE)
