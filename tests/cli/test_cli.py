@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 
 from bench import store
 from bench.cli import main
+from bench.records import SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -302,7 +303,7 @@ def test_a_report_is_made_again_to_the_byte(finished: Path) -> None:
     ("damage", "says"),
     [
         (lambda text: text[: len(text) // 2], "truncated"),
-        (lambda text: text.replace('"schema":1', '"schema":99'), "schema 99"),
+        (lambda text: text.replace(f'"schema":{SCHEMA}', '"schema":99'), "schema 99"),
         (lambda text: text.replace('"precision":0.05', '"precision":NaN'), "no JSON"),
         (lambda text: text.replace('"precision":0.05', '"precision":"5%"'), "$.request.precision"),
         (lambda text: text.replace('"seed"', '"sede"'), "sede"),
