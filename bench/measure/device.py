@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ import psutil
 import torch
 
 from bench.measure.clock import Clock, DeviceClock, HostClock
+from bench.measure.telemetry.nvml import session
 from strategies import suggest
 
 if TYPE_CHECKING:
@@ -85,15 +86,6 @@ class Device:
             return None
         free, total = module.mem_get_info(self.torch_device)
         return int(free), int(total)
-
-    def throttled(self) -> bool | None:
-        """Whether the device holds its clock down now for heat or power.
-
-        `None` where it doesn't tell: only NVIDIA's driver does.
-        """
-        if self.torch_device.type != "cuda":
-            return None
-        return nvidia_throttled(str(torch.cuda.get_device_properties(self.torch_device).uuid))
 
     def reset_peaks(self) -> None:
         """Start the allocator's peaks anew."""
@@ -185,45 +177,7 @@ def container_memory(group: Path = Path("/sys/fs/cgroup")) -> float:
     return max(0, limit - used)
 
 
-def nvidia_throttled(uuid: str) -> bool | None:
-    """Whether the GPU with this UUID is throttled by heat, power brake or its hardware, by NVML.
-
-    The reason "software power cap" does not count: many GPUs live at their cap under load. `None`
-    where the driver doesn't say.
-    """
-    import pynvml  # noqa: PLC0415  loads the driver's library on use only
-
-    reasons = (
-        pynvml.nvmlClocksThrottleReasonHwSlowdown
-        | pynvml.nvmlClocksThrottleReasonHwThermalSlowdown
-        | pynvml.nvmlClocksThrottleReasonSwThermalSlowdown
-        | pynvml.nvmlClocksThrottleReasonHwPowerBrakeSlowdown
-    )
-    try:
-        _nvml_once()
-        handle = pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}".encode())
-        active = pynvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle)
-    except pynvml.NVMLError:
-        return None
-    return bool(active & reasons)
-
-
-@cache
-def _nvml_once() -> None:
-    """A query a turn should not start the library each time."""
-    import pynvml  # noqa: PLC0415
-
-    pynvml.nvmlInit()
-
-
 def nvidia_driver() -> str | None:
     """The version of the NVIDIA driver, by NVML; `None` without one."""
-    import pynvml  # noqa: PLC0415  loads the driver's library on use only
-
-    try:
-        pynvml.nvmlInit()
-        version = pynvml.nvmlSystemGetDriverVersion()
-        pynvml.nvmlShutdown()
-    except pynvml.NVMLError:
-        return None
-    return str(version)
+    nvml = session()
+    return None if nvml is None else nvml.driver()

@@ -9,6 +9,12 @@ from bench.records.timing import Interval
 
 Column = list[float | None]
 
+BRAKES = frozenset({"hw_slowdown", "hw_thermal", "sw_thermal", "hw_power_brake"})
+"""Names in `throttled_by` of what slows a GPU down for heat, a power brake or its hardware.
+
+Not among them: `sw_power_cap`, at which many GPUs live under load.
+"""
+
 
 class Telemetry(Record, frozen=True):
     """Readings beside the turns of a cell, one entry a turn, parallel to `interference`.
@@ -18,16 +24,19 @@ class Telemetry(Record, frozen=True):
     difference, those of a moment are from right after it.
 
     Attributes:
-        cpu_mhz: mean frequency of the processors that the worker may use.
+        cpu_mhz: mean frequency of the processors that the worker may use; absent where the kernel
+            has no more than the processor's label, as in most virtual machines.
         load: processes that ran or wanted to, averaged by the kernel over a minute.
         stolen_seconds: processor time that the hypervisor gave to others, all processors together.
-        quota_seconds: how long the container's quota held its processes back.
+        quota_seconds: how long the container's quota held its processes back, all processors
+            together.
         cpu_joules: what the processor packages took (RAPL), other processes included.
         sm_mhz: clock of the streaming multiprocessors.
         memory_mhz: clock of the GPU's memory.
         celsius: temperature of the GPU.
         watts: power of the GPU board, as the driver averages it.
-        gpu_joules: what the board took, by its energy counter.
+        gpu_joules: what the board took, by its energy counter. It moves some ten times a second,
+            so that a short turn may have 0 or another's share; sums over many turns are right.
         throttled_by: what held the GPU's clock down, by the driver's names, joined by spaces; ""
             for nothing.
         process_bytes: the GPU's memory that the driver books for the worker.

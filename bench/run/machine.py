@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import platform
 import re
-import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +13,10 @@ import psutil
 import torch
 
 from bench.measure.device import nvidia_driver
+from bench.measure.telemetry.of_device import driver_and_gpu
 from bench.records import Machine
+from bench.run.gpu import gpu_record
+from bench.run.torch_build import blas, build, settings
 
 if TYPE_CHECKING:
     from bench.measure.device import Device
@@ -25,7 +27,7 @@ def fingerprint(device: Device) -> Machine:
     cpu = _cpu_model()
     cores = physical_cores()
     name = f"{cpu} {cores} cores"
-    accelerator, accelerator_memory, cudnn, driver = None, None, None, None
+    accelerator, accelerator_memory, cudnn, driver, gpu = None, None, None, None, None
     if device.is_accelerator:
         accelerator = _accelerator_name(device)
         accelerator_memory = device.total_memory_bytes()
@@ -33,6 +35,9 @@ def fingerprint(device: Device) -> Machine:
         if torch.backends.cudnn.is_available():  # type: ignore[no-untyped-call]
             cudnn = str(torch.backends.cudnn.version())  # type: ignore[no-untyped-call]
         driver = nvidia_driver()
+        if device.torch_device.type == "cuda":
+            properties = torch.cuda.get_device_properties(device.torch_device)
+            gpu = gpu_record(properties, driver_and_gpu(device))
     return Machine(
         name=name,
         cpu=cpu,
@@ -42,30 +47,44 @@ def fingerprint(device: Device) -> Machine:
         python=platform.python_version(),
         torch=str(torch.__version__),
         torchvision=_version_of("torchvision"),
-        blas=_blas(),
+        blas=blas(),
         accelerator=accelerator,
         accelerator_memory_bytes=accelerator_memory,
         cuda=torch.version.cuda or torch.version.hip if device.is_accelerator else None,
         cudnn=cudnn,
         driver=driver,
+        processors=processors(),
+        quota=quota(),
+        cpu_capability=torch.backends.cpu.get_cpu_capability(),
+        build=build(),
+        settings=settings(),
+        gpu=gpu,
     )
 
 
 def physical_cores() -> int:
     """Cores without hyper-threads, at most those that this process and container may use."""
-    physical = psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
+    physical = psutil.cpu_count(logical=False) or processors()
+    limit = quota()
+    allowed = min(physical, processors())
+    return max(1, allowed if limit is None else min(allowed, math.ceil(limit)))
+
+
+def processors() -> int:
+    """Processors that this process may use, hyper-threads included."""
     process = psutil.Process()
-    allowed = len(process.cpu_affinity()) if hasattr(process, "cpu_affinity") else physical
-    return max(1, min(physical, allowed, _quota()))
+    if hasattr(process, "cpu_affinity"):
+        return len(process.cpu_affinity())
+    return psutil.cpu_count() or 1
 
 
-def _quota(group: Path = Path("/sys/fs/cgroup")) -> int:
-    """Whole processors that the container's quota amounts to (cgroup version 2)."""
+def quota(group: Path = Path("/sys/fs/cgroup")) -> float | None:
+    """Processors that the container's quota amounts to (cgroup version 2); `None` without one."""
     try:
-        quota, period = (group / "cpu.max").read_text().split()
-        return math.ceil(int(quota) / int(period))
-    except (OSError, ValueError):  # no such file, or "max"
-        return sys.maxsize
+        limit, period = (group / "cpu.max").read_text().split()
+        return round(int(limit) / int(period), 3)
+    except (OSError, ValueError, ZeroDivisionError):  # no such file, or "max"
+        return None
 
 
 def _accelerator_name(device: Device) -> str:
@@ -83,15 +102,6 @@ def _cpu_model() -> str:
         if found:
             return " ".join(re.sub(r"\((R|TM)\)", "", found[1]).split())
     return platform.processor() or platform.machine()
-
-
-def _blas() -> str:
-    settings = torch.__config__.show()
-    for pattern in (r"Math Kernel Library Version [\d.]+", r"BLAS_INFO=\w+"):
-        found = re.search(pattern, settings)
-        if found:
-            return found[0].replace("BLAS_INFO=", "").replace("Math Kernel Library Version", "MKL")
-    return "unknown"
 
 
 def _version_of(package: str) -> str:

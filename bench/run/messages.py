@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -39,7 +39,9 @@ class TurnReading:
     `cpu_times` is the processor time of the steps (on the CPU only). `voluntary_switches` counts
     how often the process waited of its own accord, for a lock, a disk or a sleep.
     `threads` and `resident_bytes` are what it had at the end; `throttled` says that the device held
-    its clock down meanwhile. `None` is what the system or the device doesn't tell.
+    its clock down meanwhile, and `telemetry` has one entry for each column of
+    `bench.records.Telemetry` that the machine gives. `None` is what the system or the device
+    doesn't tell.
     """
 
     times: StepTimes
@@ -52,6 +54,7 @@ class TurnReading:
     threads: int | None = None
     resident_bytes: int | None = None
     throttled: bool | None = None
+    telemetry: dict[str, float | int | str | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from bench.records import Cell, Counters, Interference, Memory, Samples, Warmup
+from bench.records import Cell, Counters, Interference, Memory, Samples, Telemetry, Warmup
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bench.cells import CellPlan
     from bench.measure.clock import StepTimes
     from bench.run.messages import TurnReading, WarmUpReading
@@ -42,6 +44,7 @@ def with_samples_of(before: Cell, cell: Cell) -> Cell:
         warmup=before.warmup,
         host_samples=before.host_samples,
         interference=before.interference,
+        telemetry=before.telemetry,
     )
 
 
@@ -85,7 +88,23 @@ def with_turn(cell: Cell, life: int, round_: int, reading: TurnReading) -> Cell:
                 involuntary_switches=reading.involuntary_switches,
             ),
         ],
+        telemetry=_with_reading(cell.telemetry, len(cell.interference), reading.telemetry),
     )
+
+
+def _with_reading(
+    before: Telemetry | None, turns: int, reading: Mapping[str, Any]
+) -> Telemetry | None:
+    """The columns with one more entry, after those of `turns` turns.
+
+    A column that first appears now was `None` before; one that never had a value stays absent.
+    """
+    columns = {
+        name: (column or [None] * turns) + [reading.get(name)]
+        for name in Telemetry.__struct_fields__
+        if (column := getattr(before, name, None)) or reading.get(name) is not None
+    }
+    return Telemetry(**columns) if columns else None
 
 
 def joined(samples: Samples, times: StepTimes) -> Samples:

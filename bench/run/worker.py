@@ -13,7 +13,6 @@ import os
 import signal
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,10 +24,13 @@ from bench import workloads
 from bench.measure.clock import StepTimes, TurnTimes
 from bench.measure.device import DeviceError, choose
 from bench.measure.slowdown import CannotSlowDownError, slowed
+from bench.measure.telemetry import of_device
+from bench.measure.telemetry.throttling import is_throttled
 from bench.run import counting, survey
 from bench.run.heap import keep_freed_memory
 from bench.run.messages import Done, Failed, Refused, TurnReading, WarmUpReading
 from bench.run.plan import RequestError, describe, plan
+from bench.run.warmth import warm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,14 +38,8 @@ if TYPE_CHECKING:
 
     from bench.cells import CellPlan
     from bench.measure.clock import Clock
+    from bench.measure.telemetry.meter import Meter
     from bench.measure.training import Training
-
-WINDOW = 3
-LEAST_WARM_UP = 2 * WINDOW
-MOST_WARM_UP = 20
-AGREEMENT = 0.10
-SLOW_STEP_SECONDS = 0.5
-LEAST_SLOW_WARM_UP = 2
 
 
 class Worker:
@@ -53,6 +49,7 @@ class Worker:
         self._ready: dict[int, tuple[Training, Clock]] = {}
         self._slowed: dict[int, Clock] = {}
         self._waits: dict[int, bool] = {}
+        self._meters: dict[str, Meter] = {}
 
     plan = staticmethod(plan)
     predict = staticmethod(survey.predict)
@@ -65,7 +62,10 @@ class Worker:
 
     def ready(self, index: int, cell: CellPlan) -> None:
         """Build a cell and hold it."""
-        self._ready[index] = survey.start(cell), choose(cell.device).clock()
+        device = choose(cell.device)
+        self._ready[index] = survey.start(cell), device.clock()
+        if cell.device not in self._meters:
+            self._meters[cell.device] = of_device.meter(device)
 
     def warm_up(self, index: int) -> WarmUpReading:
         """Train a ready cell until two windows of steps agree, or long enough."""
@@ -123,8 +123,7 @@ class Worker:
 
     def _take_turn(self, index: int, steps: int, clock: Clock) -> TurnReading:
         training, _ = self._ready[index]
-        reading = take_turn(training, clock, steps)
-        return replace(reading, throttled=choose(training.recipe.device).throttled())
+        return take_turn(training, clock, steps, self._meters[training.recipe.device])
 
     @contextlib.contextmanager
     def _let_go_on_failure(self, index: int) -> Iterator[None]:
@@ -136,25 +135,13 @@ class Worker:
             raise
 
 
-def warm(totals: list[float], training: Training) -> bool:
-    """Whether the steps so far are enough to warm up.
-
-    At least 6, every batch seen where the strategy fills it, and the means of the last two
-    windows within 10%; at most 20. Steps of half a second and more warm up in 2.
-    """
-    taken = len(totals)
-    fill = len(training.batches) if training.strategy.fills_each_batch else 0
-    if taken >= max(LEAST_SLOW_WARM_UP, fill) and min(totals) > SLOW_STEP_SECONDS:
-        return True
-    if taken < max(LEAST_WARM_UP, fill + 1):
-        return False
-    last, before = sum(totals[-WINDOW:]), sum(totals[-2 * WINDOW : -WINDOW])
-    return taken >= MOST_WARM_UP or abs(last - before) <= AGREEMENT * before
-
-
-def take_turn(training: Training, clock: Clock, steps: int) -> TurnReading:
+def take_turn(
+    training: Training, clock: Clock, steps: int, meter: Meter | None = None
+) -> TurnReading:
     """A few steps with the garbage collector off, and what the machine did meanwhile."""
     process = psutil.Process()
+    if meter is not None:
+        meter.before()
     gc.disable()
     switches, cpu, wall = _switches(process), time.process_time(), time.perf_counter()
     try:
@@ -165,6 +152,7 @@ def take_turn(training: Training, clock: Clock, steps: int) -> TurnReading:
         gc.enable()
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     involuntary, voluntary = _since(switches, _switches(process))
+    telemetry = meter.after() if meter is not None else {}
     reading = TurnReading(
         times.device,
         times.host,
@@ -175,6 +163,8 @@ def take_turn(training: Training, clock: Clock, steps: int) -> TurnReading:
         voluntary_switches=voluntary,
         threads=torch.get_num_threads(),
         resident_bytes=int(process.memory_info().rss),
+        throttled=is_throttled(telemetry),
+        telemetry=telemetry,
     )
     gc.collect()
     return reading

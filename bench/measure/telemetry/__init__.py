@@ -1,0 +1,1 @@
+"""Instruments that read beside a turn: what the machine was doing meanwhile."""
