@@ -43,8 +43,12 @@ class CellPlan(Record, frozen=True):
 
 
 class Plan(Record, frozen=True):
-    """All cells of a request, and the machine that they run on."""
+    """All cells of a request, and the machine that they run on.
+
+    `tells_energy` says whether that has a counter of what steps take from the socket.
+    """
 
     machine: Machine
     memory_bytes: int | None
     cells: tuple[CellPlan, ...]
+    tells_energy: bool = False

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from msgspec.structs import replace
 
 from bench.cells import EVAL
-from bench.records import Cell, Midway, Run
+from bench.records import Cell, Energy, Midway, Run
 from bench.run.messages import Prediction
 from bench.run.packing import Weight, pack
 from bench.run.process import CellError
@@ -119,6 +119,7 @@ class Conductor:
                     found = replace(new_cell(cell), why=without_reference)
                 else:
                     found = self._survey_cell(cell, predictions[cell.key])
+                    found = replace(found, energy=self._energy(cell, found))
                 before = self._cells.get(cell.key, found)
                 self._cells[cell.key] = with_samples_of(before, found)
                 self._keep(surveyed_seconds=spent + self._now() - begin)
@@ -177,6 +178,20 @@ class Conductor:
             return replace(cell, verdict="failed", why=str(error))
         finally:
             worker.end()
+
+    def _energy(self, plan: CellPlan, found: Cell) -> Energy | None:
+        """Joules a step, of a cell that has one, where the machine tells; a failure is no more."""
+        if not self._plan.tells_energy or found.verdict == "failed" or found.drift is None:
+            return None
+        worker = self._start_worker()
+        try:
+            energy: Energy = worker.ask("measure_energy", plan, timeout=self._timeout)
+        except CellError as error:
+            self._progress.say(f"no energy of {plan.workload} × {plan.strategy}: {error}")
+            return None
+        finally:
+            worker.end()
+        return energy
 
     def _time(self) -> Literal["precision", "budget"] | None:
         """Let groups live until all are precise (`precision`) or time is spent (`budget`).

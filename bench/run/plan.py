@@ -14,6 +14,7 @@ from bench import workloads
 from bench.cells import EVAL, CellPlan, Plan
 from bench.measure.device import Device, choose
 from bench.measure.memory import read_memory
+from bench.measure.telemetry import energy_meters
 from bench.measure.training import Recipe, Training
 from bench.run.machine import fingerprint, physical_cores
 from strategies.boundary import tensors_in
@@ -77,7 +78,12 @@ def plan(request: Request) -> Plan:
             for name, strategy_spec, fills in contestants
         ]
     _refuse_twins(cells)
-    return Plan(machine=fingerprint(device), memory_bytes=device.memory_bytes(), cells=tuple(cells))
+    return Plan(
+        machine=fingerprint(device),
+        memory_bytes=device.memory_bytes(),
+        cells=tuple(cells),
+        tells_energy=energy_meters.source(device) is not None,
+    )
 
 
 def fingerprint_of(workload: Workload, *specs: str) -> str:

@@ -23,10 +23,11 @@ import strategies
 from bench import workloads
 from bench.measure.clock import StepTimes, TurnTimes
 from bench.measure.device import DeviceError, choose
+from bench.measure.energy import EnergyError
 from bench.measure.slowdown import CannotSlowDownError, slowed
 from bench.measure.telemetry import of_device
 from bench.measure.telemetry.throttling import is_throttled
-from bench.run import counting, survey
+from bench.run import counting, energy, survey
 from bench.run.heap import keep_freed_memory
 from bench.run.messages import Done, Failed, Refused, TurnReading, WarmUpReading
 from bench.run.plan import RequestError, describe, plan
@@ -56,6 +57,7 @@ class Worker:
     measure_memory = staticmethod(survey.measure_memory)
     measure_reference = staticmethod(survey.measure_reference)
     measure_drift = staticmethod(survey.measure_drift)
+    measure_energy = staticmethod(energy.measure_energy)
     known = staticmethod(counting.known)
     count = staticmethod(counting.count)
     check_counting = staticmethod(counting.check_counting)
@@ -205,7 +207,7 @@ def answer(worker: Worker, name: str, *arguments: Any) -> Done | Refused | Faile
         strategies.StrategyError,
     ) as error:
         return Refused(str(error))
-    except (survey.StillReferenceError, CannotSlowDownError) as error:
+    except (survey.StillReferenceError, CannotSlowDownError, EnergyError) as error:
         return Failed(str(error))
     except torch.OutOfMemoryError as error:
         return Failed(f"out of memory: {describe(error)}")
