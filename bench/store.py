@@ -122,6 +122,15 @@ def load(path: Path) -> tuple[RunFolder, Run]:
         content = file.read_bytes()
     except OSError as error:
         raise StoreError(f"cannot read {file}: {_reason(error)}") from error
+    return RunFolder(file.parent), parse(content, str(file))
+
+
+def parse(content: bytes, file: str) -> Run:
+    """The run that the bytes of `file` say.
+
+    Raises:
+        StoreError: they are truncated, of another schema, or hold a wrong value.
+    """
     try:
         version = msgspec.json.decode(content, type=_Versioned).schema
         if version > SCHEMA:
@@ -129,11 +138,13 @@ def load(path: Path) -> tuple[RunFolder, Run]:
                 f"{file} has schema {version}, and this freezebench reads up to {SCHEMA}; "
                 "read it with the version that wrote it, or a later one"
             )
-        return RunFolder(file.parent), msgspec.json.decode(content, type=Run)
+        return msgspec.json.decode(content, type=Run)
     except msgspec.ValidationError as error:
         raise StoreError(f"{file} is not a valid run: {error}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise StoreError(f"{file} is truncated or no JSON: {error}") from error
+    except RecursionError as error:
+        raise StoreError(f"{file} is not a valid run: it is nested too deeply") from error
 
 
 def slug(name: str) -> str:

@@ -15,6 +15,8 @@ from bench.cli.exits import INTERRUPTED
 from bench.cli.export import export
 from bench.cli.gate import gate
 from bench.cli.list_ import list_
+from bench.cli.merge import merge
+from bench.cli.pack import pack
 from bench.cli.report import report
 from bench.cli.run import run
 
@@ -37,5 +39,5 @@ def main() -> None:
     """What did each way of freezing part of a model cost, and did it stay frozen?"""
 
 
-for command in (run, list_, report, export, gate):
+for command in (run, list_, report, export, gate, pack, merge):
     main.add_command(command)
