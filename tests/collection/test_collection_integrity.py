@@ -67,7 +67,10 @@ REFUSED: dict[str, tuple[Callable[[Run], Run], str]] = {
     "of no schema": (lambda run: replace(run, schema=0), "schema is 0"),
     "without cells": (lambda run: replace(run, cells=[]), "has no cell"),
     "with an id of its own": (lambda run: replace(run, id="../../x"), "is not of the form"),
-    "with an id in other digits": (lambda run: replace(run, id="２0260131-235959-0a1b"), "form"),
+    "with an id in other digits": (
+        lambda run: replace(run, id="\uff120260131-235959-0a1b"),
+        "form",
+    ),
     "begun at no time": (lambda run: replace(run, started="soon"), "which is no time"),
     "of negative length": (lambda run: replace(run, timed_seconds=-1.0), "timed_seconds is -1.0"),
     "with a cell twice": (

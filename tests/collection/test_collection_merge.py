@@ -163,7 +163,7 @@ HOSTILE_NAMES = {
     "with a null": f"{PATH}\x00.txt",
     "with a terminal's commands": f"\x1b[2J{PATH}",
     "turning the direction": PATH.replace("run", "r\u202eun"),
-    "in other digits": PATH.replace("2026", "２026"),
+    "in other digits": PATH.replace("2026", "\uff12026"),
     "hidden": f".{PATH}",
     "a folder": f"{PATH}/",
     "deeper": f"x/{PATH}",
