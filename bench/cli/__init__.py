@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from bench import __version__
+from bench.cli.collection import collection
 from bench.cli.exits import INTERRUPTED
 from bench.cli.export import export
 from bench.cli.gate import gate
@@ -39,5 +40,5 @@ def main() -> None:
     """What did each way of freezing part of a model cost, and did it stay frozen?"""
 
 
-for command in (run, list_, report, export, gate, pack, merge):
+for command in (run, list_, report, export, gate, pack, merge, collection):
     main.add_command(command)

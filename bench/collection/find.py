@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from typing import TYPE_CHECKING
 
 from bench.store import RUN_FILE
@@ -50,3 +52,24 @@ def _below(path: Path) -> list[Path]:
 
 def _is_hidden(file: Path) -> bool:
     return any(part.startswith(".") for part in file.parts)
+
+
+def tracked_by_git(folder: Path, files: Iterable[Path]) -> list[Path]:
+    """Those of `files` that git keeps, by the checkout that `folder` is in.
+
+    Raises:
+        FindError: it is in none, or git is not there.
+    """
+    try:
+        listed = subprocess.run(
+            ["git", "-C", str(folder), "ls-files", "-z"],
+            capture_output=True,
+            check=True,
+            timeout=60,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise FindError(f"{folder} is in no checkout of git that can be asked") from error
+    tracked = {
+        (folder / os.fsdecode(name)).resolve() for name in listed.stdout.split(b"\0") if name
+    }
+    return [file for file in files if file.resolve() in tracked]
