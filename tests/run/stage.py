@@ -12,6 +12,8 @@ from bench.records import (
     SCHEMA,
     Counters,
     Drift,
+    Energy,
+    Interval,
     Machine,
     Memory,
     Midway,
@@ -182,6 +184,7 @@ class ScriptedWorker:
             return Midway(verdict="severed", why="cut", drift=None)
         verdict = "reference" if cell == "full" else "ok"
         answers = {
+            "measure_energy": Energy(Interval(1.5, 1.0, 2.0), "gpu counter", steps=10, seconds=1.0),
             "predict": Prediction(peak_bytes=100, resident_bytes=10, counters=Counters()),
             "fresh": Midway(verdict=verdict, why="", drift=Drift(steps=2)),
             "midway": Midway(verdict=verdict, why="", drift=Drift(steps=2)),

@@ -288,3 +288,40 @@ def test_the_survey_counts_against_the_budget_and_leaves_half_of_it(
     watched = Watched(stage, tmp_path, budget=20.0, precision=1e-9)
     watched.run = replace(watched.run, surveyed_seconds=surveyed)
     assert watched.carry_out().timed_seconds == pytest.approx(timing, rel=0.2)
+
+
+def with_energy(watched: Watched) -> Watched:
+    watched.plan = replace(watched.plan, tells_energy=True)
+    return watched
+
+
+def test_energy_is_read_after_drift_in_a_worker_of_its_own(stage: Stage, tmp_path: Path) -> None:
+    run = with_energy(Watched(stage, tmp_path)).carry_out()
+    after = stage.heard.index("midway lr_zero")
+    assert stage.heard[after + 1 : after + 3] == ["start", "measure_energy lr_zero"]
+    assert all(cell.energy is not None for cell in run.cells)
+
+
+def test_a_machine_without_a_counter_is_asked_for_no_energy(stage: Stage, tmp_path: Path) -> None:
+    run = Watched(stage, tmp_path).carry_out()
+    assert not stage.story("measure_energy")
+    assert all(cell.energy is None for cell in run.cells)
+
+
+@pytest.mark.parametrize("loss", ["raises", "dies"])
+def test_a_cell_whose_energy_fails_keeps_its_verdict_and_is_timed(
+    stage: Stage, tmp_path: Path, loss: str, request: pytest.FixtureRequest
+) -> None:
+    stage.on["measure_energy requires_grad"] = request.getfixturevalue(loss)
+    run = with_energy(Watched(stage, tmp_path)).carry_out()
+    cell = run.cells[1]
+    assert (cell.verdict, cell.energy) == ("ok", None)
+    assert cell.samples.total
+    assert stage.alive == 0
+
+
+def test_a_cell_that_has_no_step_has_no_energy(stage: Stage, tmp_path: Path) -> None:
+    stage.cut = frozenset({"requires_grad"})
+    with_energy(Watched(stage, tmp_path)).carry_out()
+    assert "measure_energy requires_grad" not in stage.heard
+    assert "measure_energy lr_zero" in stage.heard
