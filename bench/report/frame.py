@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from bench.records import PHASES
+from bench.report import telemetry_columns
 
 if TYPE_CHECKING:
     from bench.records import Cell, Drift, Interval, Run, Split
@@ -49,6 +50,7 @@ COLUMNS: dict[str, str] = {
     "launch_bound": _FLAG,
     "cpu_s_per_wall_s": _FIGURE,
     "involuntary_switches": _COUNT,
+    **telemetry_columns.COLUMNS,
     **{
         f"{part}_{side}_bytes": _COUNT
         for part in ("parameter", "buffer", "gradient", "optimizer")
@@ -89,10 +91,12 @@ def tidy(run: Run) -> pd.DataFrame:
     """One row a cell in the order of the run, and the columns of `COLUMNS`.
 
     Times are seconds a step with the bounds of their interval, ratios are to `full` of the same
-    rounds, sizes are bytes. What was not measured is missing, and a tensor that moved to
-    infinity or NaN has moved by `inf`.
+    rounds, sizes are bytes, energy is joules a step. What was not measured is missing, and a tensor
+    that moved to infinity or NaN has moved by `inf`.
     """
-    rows = [_row(cell) for cell in run.cells]
+    rows = [
+        _row(cell) | telemetry_columns.telemetry_columns(cell, run.machine) for cell in run.cells
+    ]
     return pd.DataFrame(
         {
             name: pd.Series([row.get(name) for row in rows], dtype=kind)

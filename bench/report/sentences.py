@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from bench.report.disturbances import disturbances
 from bench.report.names import shorten
 from bench.report.reading import by_workload, ideal, ratio, reference
-from bench.report.units import TIMES, duration, number, percent, says_nothing, share, times
+from bench.report.units import TIMES, duration, percent, says_nothing, share, times
 
 if TYPE_CHECKING:
     from bench.records import Cell, Interval, Run
 
 _NAME_WIDTH = 48
-_DISTURBED = 0.5  # involuntary switches a turn, in the median cell
 
 
 def sentences(run: Run) -> list[str]:
@@ -21,8 +21,8 @@ def sentences(run: Run) -> list[str]:
     if not run.cells:
         return ["The run holds no cell: nothing was measured yet."]
     winners = [winner(workload, cells) for workload, cells in by_workload(run).items()]
-    notes = (unfinished(run), unreached(run), launch_bound(run), interference(run))
-    return winners + [note for note in notes if note is not None]
+    notes = (unfinished(run), unreached(run), launch_bound(run))
+    return winners + [note for note in notes if note is not None] + disturbances(run)
 
 
 def winner(workload: str, cells: list[Cell]) -> str:
@@ -108,28 +108,6 @@ def launch_bound(run: Run) -> str | None:
         f"Launch-bound: {_count(bound)}. There the host takes at least 90% of the device's time to "
         "enqueue the work, so saved FLOPs hardly show; a larger --batch moves the load to the "
         "device."
-    )
-
-
-def interference(run: Run) -> str | None:
-    """Whether others took the processor away while cells had their turns."""
-    rates = sorted(
-        sum(known) / len(known)
-        for cell in run.cells
-        if (
-            known := [
-                turn.involuntary_switches
-                for turn in cell.interference
-                if turn.involuntary_switches is not None
-            ]
-        )
-    )
-    if not rates or (middle := rates[len(rates) // 2]) <= _DISTURBED:
-        return None
-    return (
-        f"Other work shared the processor: it was taken away {number(middle, 2)} times a turn in "
-        "the median cell. Turns in random order keep the ratios fair; read the milliseconds as an "
-        "upper bound."
     )
 
 
