@@ -12,6 +12,7 @@ import click
 
 from bench import __version__
 from bench.cli.collection import collection
+from bench.cli.compare import compare
 from bench.cli.exits import INTERRUPTED
 from bench.cli.export import export
 from bench.cli.gate import gate
@@ -40,5 +41,5 @@ def main() -> None:
     """What did each way of freezing part of a model cost, and did it stay frozen?"""
 
 
-for command in (run, list_, report, export, gate, pack, merge, collection):
+for command in (run, list_, report, compare, pack, merge, collection, export, gate):
     main.add_command(command)

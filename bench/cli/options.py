@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PICTURES = (".png", ".svg")
 
 
 class NearChoice(click.Choice[str]):
@@ -61,3 +66,10 @@ class Seconds(click.ParamType[float]):
         if not math.isfinite(seconds) or seconds <= 0:
             self.fail(f"{value} s is no time to measure in; write more than 0", param, ctx)
         return seconds
+
+
+def picture(_context: click.Context, _option: click.Parameter, file: Path | None) -> Path | None:
+    """A file whose name says which kind of picture is wanted."""
+    if file is not None and file.suffix.lower() not in PICTURES:
+        raise click.BadParameter(f"{file} names no kind of picture; end it in .png or .svg")
+    return file

@@ -14,7 +14,8 @@ class Figures(Record, frozen=True):
     """What a comparison needs of one cell.
 
     `total` and `backward` are ratios to `full` of the same run, `seconds` and `backward_seconds`
-    the absolute times a step. `peak_ratio` and `joules_ratio` are to `full` as well.
+    the absolute times a step. `peak_ratio` and `joules_ratio` are to `full` as well. `fingerprint`
+    is the cell's: with the workload's own equal, another one is another file of the strategy.
     """
 
     workload: str
@@ -33,6 +34,7 @@ class Figures(Record, frozen=True):
     peak_ratio: float | None = None
     joules: Interval | None = None
     joules_ratio: float | None = None
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Column:
     Attributes:
         label: the value on the axis, such as a GPU's name or `bfloat16`, told apart from the other
             columns where that alone would not.
-        run: id of the run that stands for it.
+        run: id of the run that stands for it: the latest of those in `Compared.stands`.
         started: when that began.
         machine: where.
         runs: how many runs there are of it; the others are older.
@@ -91,6 +93,7 @@ class Compared:
         figures: by strategy and column.
         unbeaten: by column, the strategies with verdict `ok` that none other beats in every metric.
         always_unbeaten: those that are unbeaten in every column.
+        stands: by column, id of the run that these figures are from.
     """
 
     workload: str
@@ -102,6 +105,7 @@ class Compared:
     agreements: list[Agreement]
     unbeaten: dict[int, list[str]]
     always_unbeaten: list[str]
+    stands: dict[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

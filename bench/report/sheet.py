@@ -67,10 +67,17 @@ class Sheet(NamedTuple):
 
 
 def sheet(run: Run, title: str, note: str, width: float, entries: Sequence[Entry] = ()) -> Sheet:
+    """A sheet for the plots of one run, with where and how it was measured at its foot."""
+    return captioned(title, note, look.caption(run), width, entries)
+
+
+def captioned(
+    title: str, note: str, caption: str, width: float, entries: Sequence[Entry] = ()
+) -> Sheet:
     """A sheet `width` inches wide; legend, note and caption break into the lines they need."""
     characters = int((width - 2 * MARGIN) / _CHARACTER)
     lines = [(line, look.INK) for line in textwrap.wrap(note, characters)]
-    lines += [(line, look.MUTED) for line in textwrap.wrap(look.caption(run), characters)]
+    lines += [(line, look.MUTED) for line in textwrap.wrap(caption, characters)]
     return Sheet(title, _rows(entries, width - 2 * MARGIN), lines, width)
 
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rich import box
 from rich.table import Table
-from rich.text import Text
 
 from bench.report import units
 from bench.report.names import printable, shorten
@@ -22,36 +21,16 @@ from bench.report.reading import (
     threads,
 )
 from bench.report.sentences import sentences
+from bench.report.terminal_text import COLOURS, as_text
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
     from bench.records import Cell, Run, Verdict
 
-COLOURS: dict[Verdict, str] = {
-    "reference": "bold",
-    "ok": "green",
-    "leaks": "yellow",
-    "severed": "magenta",
-    "diverges": "red",
-    "failed": "bright_red",
-}
-
 _ROOMY = 110  # columns from which intervals are shown with both bounds
 _GAP = 3  # between two columns of the table
-_ASCII = str.maketrans(
-    {
-        "✓": "+",
-        "\u00d7": "x",
-        "≠": "#",
-        "±": "~",
-        "\u2013": "-",
-        "…": "~",
-        "÷": "/",
-        "∞": "inf",
-        "·": "|",
-    }
-)
 
 
 class _Column(NamedTuple):
@@ -66,29 +45,22 @@ def show(run: Run, console: Console) -> None:
     The names of the strategies and their verdicts are always whole. The row of `full` is in
     milliseconds and MiB; the others are ratios to it, with their interval.
     """
-    console.print(_text(_heading(run), console, "dim"))
+    console.print(as_text(_heading(run), console, "dim"))
     if run.cells:
         interval = f"[{units.INTERVAL}]" if console.width >= _ROOMY else f"± its {units.INTERVAL}"
         key = f"full in ms and MiB, the others as a ratio to full {interval}"
-        console.print(_text(key, console, "dim"))
+        console.print(as_text(key, console, "dim"))
     groups = by_workload(run)
     shown = _fitting(list(groups.values()), console)
     for workload, cells in groups.items():
         console.print()
-        console.print(_text(_title(workload, cells, console.width), console, "bold"))
+        console.print(as_text(_title(workload, cells, console.width), console, "bold"))
         console.print(_table(cells, shown, console))
         for (verdict, reason), names in _reasons(cells).items():
             console.print(_explained(verdict, reason, names, console))
     console.print()
     for sentence in sentences(run):
-        console.print(_text(sentence, console))
-
-
-def _text(text: str, console: Console, style: str = "") -> Text:
-    text = printable(text)
-    if console.options.ascii_only:
-        text = text.translate(_ASCII).encode("ascii", "replace").decode()
-    return Text(text, style=style)
+        console.print(as_text(sentence, console))
 
 
 def _heading(run: Run) -> str:
@@ -164,7 +136,7 @@ def _fitting(groups: list[list[Cell]], console: Console) -> set[str]:
 
 
 def _names_width(cells: list[Cell], console: Console) -> int:
-    longest = max(_text(cell.strategy, console).cell_len for cell in cells)
+    longest = max(as_text(cell.strategy, console).cell_len for cell in cells)
     return min(longest, console.width - 14)
 
 
@@ -175,7 +147,7 @@ def _table(cells: list[Cell], shown: set[str], console: Console) -> Table:
     columns = _columns(cells, console.width >= _ROOMY)
     chosen = sorted((c for c in columns if c.title in shown), key=lambda column: column.order)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), show_edge=False)
-    whole = all(_text(name, console).cell_len <= longest for name in names)
+    whole = all(as_text(name, console).cell_len <= longest for name in names)
     table.add_column("strategy", no_wrap=whole, overflow="fold", min_width=longest)
     table.add_column("verdict", no_wrap=True)
     for column in chosen:
@@ -184,10 +156,10 @@ def _table(cells: list[Cell], shown: set[str], console: Console) -> Table:
     for place, cell in enumerate(cells):
         style = COLOURS[cell.verdict]
         table.add_row(
-            _text(names[place], console, "bold" if cell.verdict == "reference" else ""),
-            _text(verdicts[place], console, style),
+            as_text(names[place], console, "bold" if cell.verdict == "reference" else ""),
+            as_text(verdicts[place], console, style),
             *(
-                _text(column.texts[place], console, _style(column, cell.verdict, place))
+                as_text(column.texts[place], console, _style(column, cell.verdict, place))
                 for column in chosen
             ),
         )
@@ -216,6 +188,6 @@ def _reasons(cells: list[Cell]) -> dict[tuple[Verdict, str], list[str]]:
 def _explained(verdict: Verdict, reason: str, names: list[str], console: Console) -> Text:
     """One or two lines below the table: why some cells are not `ok`."""
     who = f"{SIGNS[verdict]} {', '.join(printable(name) for name in names)}: "
-    text = _text(who, console, COLOURS[verdict])
+    text = as_text(who, console, COLOURS[verdict])
     room = max(console.width, 3 * console.width - len(who) - 8)
-    return text + _text(shorten(reason, room), console, "dim")
+    return text + as_text(shorten(reason, room), console, "dim")

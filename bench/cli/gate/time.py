@@ -11,7 +11,7 @@ import click
 from bench.cli.exits import CELL_FAILED, INTERRUPTED, WRONG_REQUEST
 from bench.cli.gate.options import exit_code, margins, markdown_option, strict_option
 from bench.cli.gate.outputs import OutputError, append, refuse_unwritable, write
-from bench.cli.options import NearChoice, Seconds
+from bench.cli.options import NearChoice, Seconds, picture
 from bench.cli.telling import told_in_a_sentence
 from bench.gate.time.record import Terms
 from bench.records import Dtype, Optimizer, Request
@@ -19,14 +19,6 @@ from bench.records import Dtype, Optimizer, Request
 if TYPE_CHECKING:
     from bench.gate.time.gate import Asked
     from bench.gate.time.record import Gate
-
-PICTURES = (".png", ".svg")
-
-
-def _picture(_context: click.Context, _option: click.Parameter, file: Path | None) -> Path | None:
-    if file is not None and file.suffix.lower() not in PICTURES:
-        raise click.BadParameter(f"{file} names no kind of picture; end it in .png or .svg")
-    return file
 
 
 @click.command("time")
@@ -55,7 +47,7 @@ def _picture(_context: click.Context, _option: click.Parameter, file: Path | Non
 @click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write the whole record, with every turn.")  # fmt: skip
 @markdown_option
 @click.option("--junit", "junit_file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write JUnit XML; what it can't tell is `skipped` there.")  # fmt: skip
-@click.option("--plot", "plot_file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", callback=_picture, help="Write a plot, .png or .svg.")  # fmt: skip
+@click.option("--plot", "plot_file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", callback=picture, help="Write a plot, .png or .svg.")  # fmt: skip
 @click.option("--annotate", is_flag=True, help="Workflow commands of GitHub Actions on stderr, which become annotations.")  # fmt: skip
 def time_(
     base: str,

@@ -1,0 +1,69 @@
+"""One stored run as the index keeps it."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from bench import store
+from bench.collection.figures import figures
+from bench.collection.hardware import Hardware, hardware
+from bench.collection.settings import Settings, settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from bench.collection.compared import Figures
+    from bench.records import Cell, Run
+
+
+class Head(msgspec.Struct, frozen=True):
+    """A run without its cells.
+
+    `digest` stands for all that the run says, so that two files of one run can be told to be the
+    same. `commit` and `dirty` are of the code that measured.
+    """
+
+    id: str
+    started: str
+    state: str
+    digest: str
+    synthetic: bool
+    commit: str | None
+    dirty: bool | None
+    hardware: Hardware
+
+
+class Reading(NamedTuple):
+    """A run, with the settings and figures of each of its workloads."""
+
+    head: Head
+    works: dict[str, tuple[Settings, list[Figures]]]
+
+
+def read(file: Path, load: Callable[[Path], tuple[store.RunFolder, Run]] = store.load) -> Reading:
+    """What the index keeps of the run in `file`.
+
+    Raises:
+        StoreError: it cannot be read, or is no valid run.
+    """
+    _, run = load(file)
+    groups: dict[str, list[Cell]] = {}
+    for cell in run.cells:
+        groups.setdefault(cell.workload, []).append(cell)
+    head = Head(
+        id=run.id,
+        started=run.started,
+        state=run.state,
+        digest=hashlib.sha256(msgspec.json.encode(run)).hexdigest()[:16],
+        synthetic=run.synthetic,
+        commit=run.project.commit,
+        dirty=run.project.dirty,
+        hardware=hardware(run.machine),
+    )
+    return Reading(
+        head, {name: (settings(run, cells), figures(cells)) for name, cells in groups.items()}
+    )

@@ -1,0 +1,1 @@
+"""What a comparison of runs says, in every form, made from a `Comparison` alone."""
