@@ -37,7 +37,7 @@ CREATE TABLE run (
 );
 CREATE TABLE settings (key INTEGER PRIMARY KEY, named TEXT UNIQUE);
 CREATE TABLE work (
-    run INTEGER, workload TEXT, settings INTEGER, PRIMARY KEY (run, workload)
+    run INTEGER, place INTEGER, workload TEXT, settings INTEGER, PRIMARY KEY (run, place)
 ) WITHOUT ROWID;
 CREATE TABLE figures (run INTEGER, workload TEXT, cells BLOB, UNIQUE (run, workload));
 """
@@ -142,7 +142,9 @@ class Index:
                 for key, text in self._connection.execute("SELECT key, named FROM settings")
             }
             works: dict[int, dict[str, Settings]] = {}
-            for key, workload, settings in self._connection.execute("SELECT * FROM work"):
+            for key, workload, settings in self._connection.execute(
+                "SELECT run, workload, settings FROM work ORDER BY run, place"
+            ):
                 works.setdefault(key, {})[workload] = known[settings]
             return [
                 Entry(self.root / place, decode(head), works.get(key, {}), self, key)
@@ -208,13 +210,13 @@ class Index:
             (place, *listing[place], msgspec.msgpack.encode(one.head)),
         ).lastrowid
         works, figures = [], []
-        for workload, (settings, cells) in one.works.items():
+        for place_in_run, (workload, (settings, cells)) in enumerate(one.works.items()):
             named = msgspec.json.encode(settings, order="sorted").decode()
             self._connection.execute("INSERT OR IGNORE INTO settings (named) VALUES (?)", (named,))
             (key,) = self._connection.execute(
                 "SELECT key FROM settings WHERE named = ?", (named,)
             ).fetchone()
-            works.append((run, workload, key))
+            works.append((run, place_in_run, workload, key))
             figures.append((run, workload, msgspec.msgpack.encode(cells)))
-        self._connection.executemany("INSERT INTO work VALUES (?, ?, ?)", works)
+        self._connection.executemany("INSERT INTO work VALUES (?, ?, ?, ?)", works)
         self._connection.executemany("INSERT INTO figures VALUES (?, ?, ?)", figures)

@@ -44,6 +44,12 @@ def test_the_figures_are_those_of_the_run(tmp_path):
     assert entry.works["policy"] == read(file).works["policy"][0]
 
 
+def test_workloads_keep_the_order_of_the_run(tmp_path):
+    stored(tmp_path, run([*cells(workload="z"), *cells(workload="a")]))
+    gather([tmp_path])
+    assert list(gather([tmp_path]).entries[0].works) == ["z", "a"]
+
+
 def test_an_unchanged_run_is_not_read_again(tmp_path):
     _three(tmp_path)
     index, _ = indexed(tmp_path)

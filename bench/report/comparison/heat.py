@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from bench.collection.compared import Compared, Comparison, Figures
 
 _LONGEST = 2.5  # of a strategy's name; all lengths are inches
-_COLUMN, _ROW, _TITLE, _HEADER, _FULL, _BETWEEN = 1.2, 0.34, 0.26, 0.5, 0.3, 0.22
+_COLUMN, _ROW, _TITLE, _HEADER, _FULL, _BETWEEN = 1.25, 0.34, 0.26, 0.5, 0.3, 0.22
 _MOST_COLUMNS, _MOST_WORKLOADS = 40, 20
 _LEAST_SPAN = math.log(2)  # so that noise on ratios of 1 is no colour
 
@@ -90,7 +90,8 @@ def _panel(
         ax=axes,
         mask=np.isnan(logs),
         cmap=_COLOURS,
-        norm=scale,
+        vmin=scale.vmin,
+        vmax=scale.vmax,
         cbar=False,
         linewidths=2,
         linecolor="white",
@@ -139,9 +140,9 @@ def _heading(
     }
     points = 72 * _FULL, 72 * (_FULL + _HEADER)
     for column, place in enumerate(columns):
-        lines = fold(comparison.columns[place].label, 16).split("\n")
-        label = "\n".join(look.fitted(line, _COLUMN - 0.06, 8.5) for line in lines)
-        axes.annotate(label, (column + 0.5, 0), (0, points[0]), fontsize=8.5, ha="center",
+        lines = fold(comparison.columns[place].label, 19).split("\n")
+        label = "\n".join(look.fitted(line, _COLUMN - 0.04, 8) for line in lines)
+        axes.annotate(label, (column + 0.5, 0), (0, points[0]), fontsize=8, ha="center",
                       va="bottom", **above)  # fmt: skip
         full = milliseconds_of(compared.figures.get(("full", place)), phase)
         axes.annotate(full, (column + 0.5, 0), (0, 6), fontsize=8, ha="center", va="bottom",

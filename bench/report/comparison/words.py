@@ -95,8 +95,8 @@ def ranking(compared: Compared, comparison: Comparison) -> str:
         head = f"the ranking is the same beyond doubt in all {len(known)} pairs of columns"
     else:
         head = (
-            f"no change of ranking is beyond doubt in any of {len(known)} pairs of columns, nor "
-            "that there is none"
+            f"in none of {len(known)} pairs of columns is it beyond doubt that the ranking "
+            "changes, nor in all that it doesn't"
         )
     return f"{head}; least alike are {labels}, {_tau(worst)}."
 
