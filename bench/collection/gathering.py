@@ -114,8 +114,14 @@ def indexed(
             if _code(error) in _OUT_OF_REACH:
                 break
         _remove(file)
-    index = Index(None, folder)
-    index.update(there, told)
+    try:
+        index = Index(None, folder)
+        index.update(there, told)
+    except sqlite3.Error as error:
+        raise CollectionError(
+            f"no index of {folder} can be made, not even for the moment ({error}); free some space "
+            "in the folder for temporary files"
+        ) from error
     return index, [
         f"the index {file} cannot be kept ({why}), so all runs are read each time; make the folder "
         "writable, or copy it to where it is"

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from bench.collection.compared import Figures
-from bench.collection.reading import Head, Reading, read
+from bench.collection.reading import Head, Reading, read, unpacked
 from bench.collection.settings import Settings
 from bench.store import StoreError
 
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from bench.collection.compared import Figures
     from bench.collection.listing import Listing
 
     Told = Callable[[int, int], None]
@@ -162,10 +162,10 @@ class Index:
                 "SELECT cells FROM figures WHERE run = ? AND workload = ?", (entry.key, workload)
             ).fetchone()
             if row is not None:
-                return msgspec.msgpack.decode(row[0], type=list[Figures])
+                return unpacked(row[0])
         except (sqlite3.DatabaseError, msgspec.MsgspecError, TypeError):
             pass
-        return read(entry.file).works[workload][1]
+        return unpacked(read(entry.file).works[workload][1])
 
     def _version(self) -> int:
         return int(self._connection.execute("PRAGMA user_version").fetchone()[0])
@@ -210,13 +210,13 @@ class Index:
             (place, *listing[place], msgspec.msgpack.encode(one.head)),
         ).lastrowid
         works, figures = [], []
-        for place_in_run, (workload, (settings, cells)) in enumerate(one.works.items()):
+        for place_in_run, (workload, (settings, packed)) in enumerate(one.works.items()):
             named = msgspec.json.encode(settings, order="sorted").decode()
             self._connection.execute("INSERT OR IGNORE INTO settings (named) VALUES (?)", (named,))
             (key,) = self._connection.execute(
                 "SELECT key FROM settings WHERE named = ?", (named,)
             ).fetchone()
             works.append((run, place_in_run, workload, key))
-            figures.append((run, workload, msgspec.msgpack.encode(cells)))
+            figures.append((run, workload, packed))
         self._connection.executemany("INSERT INTO work VALUES (?, ?, ?, ?)", works)
         self._connection.executemany("INSERT INTO figures VALUES (?, ?, ?)", figures)

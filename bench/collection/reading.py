@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from bench import store
+from bench.collection.compared import Figures
 from bench.collection.figures import figures
 from bench.collection.hardware import Hardware, hardware
 from bench.collection.settings import Settings, settings
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from bench.collection.compared import Figures
     from bench.records import Cell, Run
 
 
@@ -38,10 +38,10 @@ class Head(msgspec.Struct, frozen=True):
 
 
 class Reading(NamedTuple):
-    """A run, with the settings and figures of each of its workloads."""
+    """A run, with the settings and the packed figures of each of its workloads."""
 
     head: Head
-    works: dict[str, tuple[Settings, list[Figures]]]
+    works: dict[str, tuple[Settings, bytes]]
 
 
 def read(file: Path, load: Callable[[Path], tuple[store.RunFolder, Run]] = store.load) -> Reading:
@@ -51,6 +51,15 @@ def read(file: Path, load: Callable[[Path], tuple[store.RunFolder, Run]] = store
         StoreError: it cannot be read, or is no valid run.
     """
     _, run = load(file)
+    try:
+        return _kept(run)
+    except OverflowError as error:  # JSON has integers of any size, and what reads it takes them
+        raise store.StoreError(
+            f"{file} is not a valid run: it holds a count of more than 64 bits"
+        ) from error
+
+
+def _kept(run: Run) -> Reading:
     groups: dict[str, list[Cell]] = {}
     for cell in run.cells:
         groups.setdefault(cell.workload, []).append(cell)
@@ -65,5 +74,18 @@ def read(file: Path, load: Callable[[Path], tuple[store.RunFolder, Run]] = store
         hardware=hardware(run.machine),
     )
     return Reading(
-        head, {name: (settings(run, cells), figures(cells)) for name, cells in groups.items()}
+        head,
+        {
+            name: (settings(run, cells), msgspec.msgpack.encode(figures(cells)))
+            for name, cells in groups.items()
+        },
     )
+
+
+def unpacked(packed: bytes) -> list[Figures]:
+    """The figures of a workload.
+
+    Raises:
+        msgspec.MsgspecError: these bytes are of something else.
+    """
+    return msgspec.msgpack.decode(packed, type=list[Figures])
