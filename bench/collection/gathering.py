@@ -124,7 +124,7 @@ def indexed(
         ) from error
     return index, [
         f"the index {file} cannot be kept ({why}), so all runs are read each time; make the folder "
-        "writable, or copy it to where it is"
+        "writable, or copy it elsewhere"
     ]
 
 
