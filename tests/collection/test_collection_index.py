@@ -236,15 +236,17 @@ def test_two_that_update_at_the_same_time_agree(tmp_path):
     assert len(one.entries()) == 3
 
 
-def test_a_reader_sees_a_whole_index_while_another_writes(tmp_path):
+def test_a_reader_sees_a_whole_index_while_another_writes(tmp_path, monkeypatch):
     _three(tmp_path)
+    monkeypatch.setattr(index_module, "_PATIENCE", 0.01)
     indexed(tmp_path)[0].close()
     writer = sqlite3.connect(tmp_path / INDEX_FILE, isolation_level=None)
-    writer.execute("BEGIN IMMEDIATE")
+    writer.execute("BEGIN EXCLUSIVE")
     writer.execute("DELETE FROM run")
     found = gather([tmp_path])
     writer.close()
     assert _ids(found) == ["r0", "r1", "r2"]
+    assert found.notes == []
 
 
 def test_an_empty_folder_gets_no_index(tmp_path):

@@ -90,6 +90,14 @@ def test_fewer_than_two_common_strategies_have_no_tau():
     assert agreed(column([0.2]), column([0.2, 0.9])).tau is None
 
 
+def test_an_order_that_one_of_many_pairs_would_show_by_chance_is_in_doubt():
+    # 1.27 half-widths apart, with 8 lives: p = 0.02
+    step = math.exp(1.27 * math.sqrt(2) * math.log1p(0.1))
+    pair, many = ([0.2 * step**place for place in range(count)] for count in (2, 3))
+    assert agreed(column(pair, 0.1), column(pair, 0.1)).in_doubt == 0
+    assert agreed(column(many, 0.1), column(many, 0.1)).in_doubt == 2
+
+
 def _measured(draw, truths, lives, spread):
     """A column as lives would show it: means of logarithms with Student's interval."""
     figures = {}
@@ -107,8 +115,8 @@ def test_the_interval_holds_the_true_tau_as_often_as_it_says(seed, lives, spread
     draw = np.random.default_rng(seed)
     times, held = 150, 0
     for _ in range(times):
-        truths = [draw.uniform(0.4, 1, 5) for _ in range(2)]
-        truths[1][:2] = truths[0][:2]
+        # One column orders all beyond doubt, the other hardly anything: there errors show.
+        truths = [draw.permutation([0.01, 0.06, 0.4, 2, 9]), 0.5 + 1e-6 * draw.random(5)]
         true = kendalltau(*truths).statistic
         found = agreed(*(_measured(draw, each, lives, spread) for each in truths))
         held += found.low - 1e-9 <= true <= found.high + 1e-9
