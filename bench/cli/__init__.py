@@ -16,6 +16,7 @@ from bench.cli.compare import compare
 from bench.cli.exits import INTERRUPTED
 from bench.cli.export import export
 from bench.cli.gate import gate
+from bench.cli.history import history
 from bench.cli.list_ import list_
 from bench.cli.merge import merge
 from bench.cli.pack import pack
@@ -42,4 +43,5 @@ def main() -> None:
 
 
 for command in (run, list_, report, compare, pack, merge, collection, export, gate):
+for command in (run, list_, report, export, gate, pack, merge, collection, history):
     main.add_command(command)

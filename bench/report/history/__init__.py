@@ -1,0 +1,1 @@
+"""The history of a machine, in every form."""
