@@ -78,6 +78,8 @@ def _sheet(history: History) -> Sheet:
     characters = int((_WIDTH - 2 * MARGIN) / _CHARACTER)
     note = f"{HOW_TO_READ} Pale: the verdict is not ok. Runs are in order, not to scale of time."
     foot = [(line, look.INK) for line in textwrap.wrap(note, characters)]
+    told = " · ".join(look.label(note, 90) for note in history.notes[:3])
+    foot += [(line, look.MUTED) for line in textwrap.wrap(told, characters)]
     return Sheet(f"{history.phase.capitalize()} time relative to full, over time",
                  [_legend(history)], foot, _WIDTH)  # fmt: skip
 
