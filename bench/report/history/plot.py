@@ -27,7 +27,7 @@ MOST_SERIES = 40
 """Panels that one picture can hold and still be looked at."""
 
 # All lengths are inches.
-_WIDTH, _LEFT, _RIGHT = 8.6, 0.75, 0.35
+_WIDTH, _LEFT, _RIGHT = 8.6, 0.75, 0.45
 _PANEL, _NAME, _DATES, _GAP = 1.35, 0.42, 0.3, 0.14
 _CHARACTER = 0.066  # of the foot's text
 _DATE = 0.85  # that one takes on the axis

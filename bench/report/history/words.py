@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bench.collection.changepoints import CONFIDENCE, LEAST_RUNS
+from bench.report.names import shorten
 from bench.report.units import places
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def sentence(series: Series, change: Change) -> str:
     """Where, by how much, and what else was another there."""
     reasons = ", ".join(change.differs) or "nothing that is recorded"
     return (
-        f"{name(series)}: {series.phase} ÷ full {by(change)} between {change.before} and "
+        f"{shorten(name(series), 80)}: {series.phase} ÷ full {by(change)} between {change.before} and "
         f"{change.after}; what differs there: {reasons}"
     )
 
