@@ -20,6 +20,7 @@ from bench.cli.history import history
 from bench.cli.list_ import list_
 from bench.cli.merge import merge
 from bench.cli.pack import pack
+from bench.cli.page import page
 from bench.cli.report import report
 from bench.cli.run import run
 
@@ -44,4 +45,5 @@ def main() -> None:
 
 for command in (run, list_, report, compare, pack, merge, collection, export, gate):
 for command in (run, list_, report, export, gate, pack, merge, collection, history):
+for command in (run, list_, report, page, export, gate):
     main.add_command(command)

@@ -1,0 +1,70 @@
+// Replaces the static charts by interactive ones, each when it comes near the screen. Where that
+// fails, and on paper, the static one stays.
+(() => {
+  "use strict";
+  if (typeof vegaEmbed !== "function") return;
+  const specs = JSON.parse(document.getElementById("specs").textContent);
+  const narrow = 480;
+
+  // {"columns": {name: [...] or {"of": texts, "at": places}}} as rows again.
+  const unfold = (part) => {
+    if (Array.isArray(part)) return part.map(unfold);
+    if (part === null || typeof part !== "object") return part;
+    if (part.columns && !part.values && typeof part.columns === "object") {
+      const columns = Object.entries(part.columns).map(([name, column]) => [
+        name,
+        Array.isArray(column) ? column : column.at.map((place) => column.of[place]),
+      ]);
+      return {
+        values: columns[0][1].map((_, row) =>
+          Object.fromEntries(columns.map(([name, column]) => [name, column[row]])),
+        ),
+      };
+    }
+    return Object.fromEntries(Object.entries(part).map(([name, value]) => [name, unfold(value)]));
+  };
+
+  const draw = async (figure) => {
+    const plot = figure.querySelector(".plot");
+    const still = figure.querySelector(".static");
+    const live = figure.querySelector(".live");
+    const spec = unfold(specs[figure.id]);
+    spec.width = "container";
+    live.hidden = false;
+    if (live.clientWidth < narrow) {
+      spec.config.axis.labelLimit = 112;
+      spec.config.legend.columns = 2;
+    }
+    try {
+      await vegaEmbed(live, spec, {
+        actions: false,
+        renderer: "svg",
+        ast: true,
+        tooltip: { disableDefaultStyle: true },
+      });
+    } catch (error) {
+      live.hidden = true;
+      throw error;
+    }
+    still.classList.add("replaced");
+    figure.classList.add("is-live");
+    plot.removeAttribute("tabindex");
+  };
+
+  const figures = document.querySelectorAll("figure.chart");
+  if (!("IntersectionObserver" in window)) {
+    figures.forEach(draw);
+    return;
+  }
+  const observer = new IntersectionObserver(
+    (entries) => {
+      for (const entry of entries) {
+        if (!entry.isIntersecting) continue;
+        observer.unobserve(entry.target);
+        draw(entry.target);
+      }
+    },
+    { rootMargin: "800px" },
+  );
+  figures.forEach((figure) => observer.observe(figure));
+})();

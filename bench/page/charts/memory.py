@@ -1,0 +1,141 @@
+"""What the memory of a step is made of, and its measured and predicted peak."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bench.page import theme
+from bench.page.chart import Chart, Row, labels, layered, named_colours, strategies_axis, tooltip
+from bench.report.reading import words
+from bench.report.units import MIB, mebibytes
+
+if TYPE_CHECKING:
+    from bench.records import Cell, Memory
+
+_COLOURS = {
+    "parameters": theme.GREY,
+    "buffers": theme.DARK_GREY,
+    "gradients": theme.BLUE,
+    "optimizer": theme.GREEN,
+    "saved for backward": theme.PURPLE,
+    "strategy's own": theme.VERMILION,
+}
+_FROZEN = 0.45  # opacity of what belongs to the frozen part
+
+
+def draw(cells: list[Cell]) -> Chart | None:
+    """Stacked parts in MiB, the frozen share paler, with both peaks."""
+    shown = labels([cell.strategy for cell in cells])
+    parts = [row for cell in cells for row in _rows(cell, shown[cell.strategy])]
+    peaks = [row for cell in cells for row in _peaks(cell, shown[cell.strategy])]
+    if not parts and not peaks:
+        return None
+    colours = {
+        name: colour
+        for name, colour in _COLOURS.items()
+        if any(part["part"] == name for part in parts)
+    }
+    y = strategies_axis(list(shown.values()))
+    x = {"type": "quantitative", "title": "MiB"}
+    layers: list[dict[str, Any]] = [
+        {
+            "data": {"values": parts},
+            "params": [{"name": "part", "select": {"type": "point", "fields": ["part"]},
+                        "bind": "legend"}],
+            "mark": {"type": "bar", "height": {"band": 0.62}, "strokeWidth": 1},
+            "encoding": {
+                "y": y,
+                "x": {**x, "field": "start"},
+                "x2": {"field": "end"},
+                "color": {"field": "part", "type": "nominal", "scale": named_colours(colours),
+                          "legend": {"columns": 3}},
+                "stroke": {"value": theme.GROUND},
+                "opacity": {
+                    "condition": {"param": "part", "empty": True, "field": "opacity",
+                                  "type": "quantitative", "scale": None},
+                    "value": 0.1,
+                },
+                "tooltip": tooltip("strategy", "part", "belongs to", "size", "verdict"),
+            },
+        },
+        {
+            "data": {"values": peaks},
+            "mark": {"type": "point", "filled": False, "strokeWidth": 1.8, "opacity": 1},
+            "encoding": {
+                "y": y,
+                "x": {**x, "field": "mib"},
+                "shape": {
+                    "field": "peak",
+                    "type": "nominal",
+                    "scale": {"domain": ["measured peak", "predicted peak"],
+                              "range": ["stroke", "diamond"]},
+                    "legend": {"symbolStrokeColor": theme.INK, "symbolFillColor": "transparent"},
+                },
+                "angle": {"condition": {"test": "datum.peak === 'measured peak'", "value": 90},
+                          "value": 0},
+                "size": {"condition": {"test": "datum.peak === 'measured peak'", "value": 170},
+                         "value": 40},
+                "stroke": {"value": theme.INK},
+                "tooltip": tooltip("strategy", "peak", "size", "verdict"),
+            },
+        },
+    ]  # fmt: skip
+    return Chart(
+        "Memory of a training step",
+        "Each part at its largest, which need not be at the same moment: a stack may end beyond "
+        "its peak, or short of it. Paler parts belong to what is frozen.",
+        layered(len(cells), layers, resolve={"scale": {"color": "independent"}}),
+    )
+
+
+def _parts(memory: Memory) -> list[tuple[str, str, int]]:
+    """Name, whose it is, and bytes, in the order of the stack."""
+    splits = {
+        "parameters": memory.parameter_bytes,
+        "buffers": memory.buffer_bytes,
+        "gradients": memory.gradient_bytes,
+        "optimizer": memory.optimizer_bytes,
+    }
+    parts = []
+    for name, split in splits.items():
+        if split is not None:
+            parts += [(name, "the trainable part", split.trainable)]
+            parts += [(name, "the frozen part", split.frozen)]
+    for name, size in (
+        ("saved for backward", memory.saved_bytes),
+        ("strategy's own", memory.strategy_bytes),
+    ):
+        if size is not None:
+            parts.append((name, "the step", size))
+    return [part for part in parts if part[2] > 0]
+
+
+def _rows(cell: Cell, label: str) -> list[Row]:
+    rows: list[Row] = []
+    end = 0.0
+    for name, whose, size in _parts(cell.memory):
+        rows.append({
+            "strategy": label,
+            "part": name,
+            "belongs to": whose,
+            "start": end,
+            "end": end + size / MIB,
+            "size": f"{mebibytes(size)} MiB",
+            "verdict": words(cell.verdict),
+            "opacity": _FROZEN if whose == "the frozen part" else 1,
+        })  # fmt: skip
+        end += size / MIB
+    return rows
+
+
+def _peaks(cell: Cell, label: str) -> list[Row]:
+    known = {
+        "measured peak": cell.memory.peak_bytes,
+        "predicted peak": cell.memory.predicted_peak_bytes,
+    }
+    return [
+        {"strategy": label, "peak": name, "mib": size / MIB, "size": f"{mebibytes(size)} MiB",
+         "verdict": words(cell.verdict)}
+        for name, size in known.items()
+        if size is not None
+    ]  # fmt: skip

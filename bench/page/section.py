@@ -1,0 +1,108 @@
+"""What the page shows of one run, as plain data for the template."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from bench.page import facts
+from bench.page.cells_table import CellsTable, cells_table
+from bench.page.hazards import Hazard, hazards
+from bench.report.command import command
+from bench.report.names import shorten
+from bench.report.reading import by_workload, ratio, reference
+from bench.report.sentences import interference, launch_bound, unfinished, unreached, winner
+from bench.report.units import TIMES, percent, says_nothing
+
+if TYPE_CHECKING:
+    from bench.page.chart import Chart
+    from bench.page.facts import Facts
+    from bench.records import Cell, Run
+
+CHARTS = ("phases", "ratio", "memory", "pareto", "turns")
+_POINTS = 24_000  # of raw samples on a page: with the library, static charts and table below 5 MB
+
+
+@dataclass(frozen=True)
+class Best:
+    """The fastest of what is `ok` and beyond doubt faster than `full`, in three short texts."""
+
+    strategy: str
+    time: str
+    peak: str
+
+
+@dataclass(frozen=True)
+class WorkloadPart:
+    """One workload: the answer, where the frozen part sits, the charts, and what moved."""
+
+    name: str
+    setting: str
+    answer: str
+    best: Best | None
+    charts: list[Chart]
+    hazards: list[Hazard]
+
+
+@dataclass(frozen=True)
+class Section:
+    """One run. `notes` are what to be wary of."""
+
+    run: Run
+    notes: list[str]
+    workloads: list[WorkloadPart]
+    table: CellsTable
+    facts: list[tuple[str, Facts]]
+    command: str
+
+
+def section(run: Run, runs: int = 1) -> Section:
+    """Everything that is shown of `run`, on a page with that many runs."""
+    most = max(20, _POINTS // max(1, runs * len(run.cells)))
+    notes = (unfinished(run), unreached(run), launch_bound(run), interference(run))
+    return Section(
+        run=run,
+        notes=[note for note in notes if note is not None],
+        workloads=[_workload(name, cells, most) for name, cells in by_workload(run).items()],
+        table=cells_table(run),
+        facts=facts.groups(run),
+        command=command(run.request),
+    )
+
+
+def _workload(name: str, cells: list[Cell], most: int) -> WorkloadPart:
+    drawn = [import_module(f"bench.page.charts.{chart}") for chart in CHARTS]
+    charts = [
+        chart.draw(cells, most) if chart.__name__.endswith(".turns") else chart.draw(cells)
+        for chart in drawn
+    ]
+    batches = ", ".join(dict.fromkeys(str(cell.batch) for cell in cells))
+    places = ", ".join(dict.fromkeys(cell.topology for cell in cells))
+    return WorkloadPart(
+        name=name,
+        setting=f"frozen part: {places} · batch {batches}",
+        answer=winner(name, cells).removeprefix(f"{shorten(name, 48)}: "),
+        best=_best(cells),
+        charts=[chart for chart in charts if chart is not None],
+        hazards=hazards(cells),
+    )
+
+
+def _best(cells: list[Cell]) -> Best | None:
+    timed = [
+        (value, cell)
+        for cell in cells
+        if cell.verdict == "ok" and (value := ratio(cell, "total")) is not None
+    ]
+    if not timed:
+        return None
+    value, cell = min(timed, key=lambda pair: pair[0].value)
+    if value.low is None or value.high is None or value.high >= 1 or says_nothing(value):
+        return None
+    full = reference(cells)
+    peak = ""
+    if full is not None and full.memory.peak_bytes and cell.memory.peak_bytes is not None:
+        peak = f"{percent(cell.memory.peak_bytes / full.memory.peak_bytes)} of its peak memory"
+    digits = 3 if value.value < 0.095 else 2
+    return Best(shorten(cell.strategy, 48), f"{value.value:.{digits}f}{TIMES}", peak)
