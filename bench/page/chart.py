@@ -65,7 +65,7 @@ def strategies_axis(names: list[str]) -> dict[str, Any]:
         "type": "nominal",
         "sort": names,
         "scale": {"domain": names},
-        "axis": {"title": None},
+        "axis": {"title": None, "grid": True, "tickBand": "extent"},
     }
 
 

@@ -42,7 +42,8 @@ def hazards(cells: list[Cell]) -> list[Hazard]:
 def _hazard(cell: Cell) -> Hazard:
     midway = cell.midway
     reasons = [printable(cell.why)] if cell.why else []
-    reasons += _moved("", cell.drift)
+    if cell.verdict != "reference":  # where everything is meant to move
+        reasons += _moved(cell.drift)
     if midway is not None and midway.why and midway.why != cell.why:
         reasons.append(f"Midway: {printable(midway.why)}")
     return Hazard(
@@ -71,7 +72,7 @@ def _figure(verdict: Verdict, drift: Drift | None) -> str:
     return ""
 
 
-def _moved(prefix: str, drift: Drift | None) -> list[str]:
+def _moved(drift: Drift | None) -> list[str]:
     if drift is None or not drift.moved:
         return []
     named = [
@@ -79,4 +80,4 @@ def _moved(prefix: str, drift: Drift | None) -> list[str]:
         for moved in drift.moved[:_NAMED]
     ]
     rest = len(drift.moved) - len(named)
-    return [f"{prefix}Moved: {', '.join(named)}{f', and {rest} more' if rest else ''}."]
+    return [f"Moved: {', '.join(named)}{f', and {rest} more' if rest else ''}."]

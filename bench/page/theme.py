@@ -1,8 +1,8 @@
 """Colours and type of the charts: names that the style sheet gives a value in each theme.
 
 A chart's SVG holds `var(--ink)` instead of a colour, so dark and light need no second drawing.
-Marks are Okabe and Ito's colours that keep a contrast of 3:1 on both grounds; greys stand for the
-rest. Where a picture has no style sheet around it (PNG), `painted` puts the values in.
+Marks are those of Okabe and Ito's colours that keep a contrast of 3:1 with their ground ("Color
+universal design", 2008); greys stand for the rest. Where a picture has no style sheet around it (PNG), `painted` puts the values in.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 INK, MUTED, RULE, GROUND = "var(--ink)", "var(--muted)", "var(--rule)", "var(--ground)"
-BLUE, VERMILION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
+BLUE, VERMILION = "var(--blue)", "var(--vermilion)"
+GREEN, PURPLE = "var(--green)", "var(--purple)"
 GREY, DARK_GREY = "var(--grey)", "var(--dark-grey)"
 
 LIGHT = {
@@ -20,6 +21,10 @@ LIGHT = {
     "ground": "#ffffff",
     "grey": "#8a919c",
     "dark-grey": "#59616c",
+    "blue": "#0072b2",
+    "vermilion": "#d55e00",
+    "green": "#009e73",
+    "purple": "#cc79a7",
 }
 DARK = {
     "ink": "#e6e9ed",
@@ -28,6 +33,10 @@ DARK = {
     "ground": "#14171b",
     "grey": "#8a919c",
     "dark-grey": "#a9b0ba",
+    "blue": "#56b4e9",
+    "vermilion": "#d55e00",
+    "green": "#009e73",
+    "purple": "#cc79a7",
 }
 
 FADED = 0.4
@@ -69,6 +78,7 @@ def config() -> dict[str, Any]:
             "orient": "top",
             "title": None,
             "symbolStrokeWidth": 1.5,
+            "symbolOpacity": 1,
             "columnPadding": 14,
             "offset": 10,
         },

@@ -4,7 +4,8 @@
   "use strict";
   if (typeof vegaEmbed !== "function") return;
   const specs = JSON.parse(document.getElementById("specs").textContent);
-  const narrow = 480;
+  const narrow = 480; // pixels of a chart
+  const wall = 1900; // of a window
 
   // {"columns": {name: [...] or {"of": texts, "at": places}}} as rows again.
   const unfold = (part) => {
@@ -34,6 +35,11 @@
     if (live.clientWidth < narrow) {
       spec.config.axis.labelLimit = 112;
       spec.config.legend.columns = 2;
+    }
+    if (window.innerWidth >= wall) {
+      spec.height *= 1.2;
+      for (const [part, size] of [["axis", "labelFontSize"], ["axis", "titleFontSize"],
+        ["legend", "labelFontSize"], ["text", "fontSize"]]) spec.config[part][size] *= 1.2;
     }
     try {
       await vegaEmbed(live, spec, {

@@ -151,8 +151,10 @@ def _row(point: _Point, in_front: bool, shown: dict[str, str]) -> Row:
 def _named(
     points: list[_Point], front: list[_Point], shown: dict[str, str], right: float, top: float
 ) -> list[Row]:
-    """A label for the front and for `full`; near points share the first one's."""
-    chosen = [*sorted(front, key=_by_time), *(p for p in points if is_reference(p.cell))]
+    """A label for the front, `full` and the others; near points share the first one's."""
+    beaten = [point for point in points if point not in front and not is_reference(point.cell)]
+    full = [point for point in points if is_reference(point.cell)]
+    chosen = [*sorted(front, key=_by_time), *full, *sorted(beaten, key=_by_time)]
     placed: list[tuple[_Point, list[str]]] = []
     for point in chosen:
         for anchor, names in placed:
@@ -169,7 +171,7 @@ def _named(
             "time": anchor.time,
             "mib": anchor.peak,
             "side": "left" if anchor.time > right / 2 else "right",
-            "label": ", ".join(names[:3]) + (f" and {len(names) - 3} more" if names[3:] else ""),
+            "label": ", ".join(names[:2]) + (f" and {len(names) - 2} more" if names[2:] else ""),
         }
         for anchor, names in placed
     ]

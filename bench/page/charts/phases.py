@@ -10,11 +10,11 @@ from bench.report.reading import seconds, words
 from bench.report.units import INTERVAL, MILLI, milliseconds
 
 if TYPE_CHECKING:
-    from bench.records import Cell
+    from bench.records import Cell, Interval
 
 _COLOURS = {"forward": theme.GREEN, "backward": theme.BLUE, "update": theme.VERMILION}
 _LONGEST = 1.5  # an interval may take the axis at most this much beyond the slowest strategy
-_ROOM = 1.18  # right of the longest bar, for a verdict
+_ROOM = 1.14  # right of the longest bar, for its figure
 
 
 def draw(cells: list[Cell]) -> Chart | None:
@@ -61,8 +61,8 @@ def draw(cells: list[Cell]) -> Chart | None:
         "encoding": {"y": y, "x": {**x, "field": "ms"}, "tooltip": tips},
     }
     note = {
-        "data": {"values": [row for row in totals if row["note"]]},
-        "mark": {"type": "text", "align": "left", "dx": 8},
+        "data": total,
+        "mark": {"type": "text", "align": "left", "dx": 6, "fontSize": 10.5, "color": theme.MUTED},
         "encoding": {"y": y, "x": {**x, "field": "far"}, "text": {"field": "note"}},
     }
     layers: list[dict[str, Any]] = [bar, interval, tick, note]
@@ -99,5 +99,10 @@ def _rows(cells: list[Cell], shown: dict[str, str]) -> tuple[list[Row], list[Row
         totals.append({**common, "phase": "total", "ms": total.value / MILLI,
                        "low": low, "high": high, "far": max(end, high or 0),
                        "time": f"{milliseconds(total)} ms",
-                       "note": "" if sound else words(cell.verdict)})  # fmt: skip
+                       "note": _note(cell, total)})  # fmt: skip
     return bars, totals
+
+
+def _note(cell: Cell, total: Interval) -> str:
+    figure = milliseconds(total, bounds=False)
+    return figure if cell.verdict in ("ok", "reference") else f"{figure} {words(cell.verdict)}"

@@ -28,7 +28,7 @@ def draw(cells: list[Cell]) -> Chart | None:
     rows = [{**row, "strategy": shown[row["strategy"]]} for row in rows]
     y = strategies_axis(list(shown.values()))
     offset = {"field": "phase", "type": "nominal", "scale": {"domain": list(_COLOURS),
-                                                             "paddingInner": 0}}  # fmt: skip
+                                                             "paddingInner": 0, "paddingOuter": 0.5}}  # fmt: skip
     low, high = _limits(rows)
     x = {"type": "quantitative", "scale": {"type": "log", "domain": [low, high], "nice": False},
          "axis": {"title": "time ÷ time of full (logarithmic)", "values": _ticks(low, high),
@@ -43,8 +43,9 @@ def draw(cells: list[Cell]) -> Chart | None:
     promised = [row for row in rows if row["ideal"] is not None]
     layers: list[dict[str, Any]] = [
         {
-            "mark": {"type": "rule", "color": theme.MUTED, "strokeDash": [4, 3]},
-            "encoding": {"x": {**x, "datum": 1}},
+            "data": {"values": [{"full": 1}]},
+            "mark": {"type": "rule", "color": theme.INK, "strokeDash": [4, 3]},
+            "encoding": {"x": {**x, "field": "full"}},
         },
         {
             "data": {"values": promised},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil, floor
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -26,7 +27,8 @@ _SHAPES = {
     "warm-up": "cross",
 }
 _ROW_HEIGHT = 38
-_LOW, _HIGH = 0.8, 1.5  # of a cell's median; what is beyond is drawn at the edge
+_WITHIN = 0.99  # of all turns lie inside their strip; the others are drawn at its edge
+_NARROWEST, _WIDEST = (0.9, 1.1), (0.5, 2.0)  # of a strip, relative to a cell's median
 _LIFE_LABELS = 12
 
 
@@ -56,31 +58,28 @@ def draw(cells: list[Cell], most: int = 400) -> Chart | None:
     thinned = any(len(_medians(cell)) > most for cell in timed)
     kinds = [kind for kind in _COLOURS if any(row["kind"] == kind for row in rows)]
     end = max([*order.places.values(), *order.starts.values()])
+    starts = list(order.starts.values())
+    lives = {start: life for life, start in order.starts.items()}
     x = {"type": "quantitative", "scale": {"domain": [-1, end + 1], "nice": False},
-         "axis": {"title": "rounds, in the order of time", "grid": False, "labels": False,
-                  "ticks": False}}  # fmt: skip
+         "axis": {"title": "rounds of each life, in the order of time", "grid": False,
+                  "values": starts[:: -(-len(starts) // _LIFE_LABELS)], "labelAlign": "left",
+                  "labelExpr": f"'life ' + ({lives})[datum.value]"}}  # fmt: skip
     y = {"field": "strategy", "type": "nominal", "sort": list(shown.values()),
          "scale": {"domain": list(shown.values()), "paddingInner": 0.12},
-         "axis": {"title": None, "grid": False}}  # fmt: skip
-    offset = {"type": "quantitative", "scale": {"domain": [_LOW, _HIGH], "clamp": True,
+         "axis": {"title": None, "grid": True, "tickBand": "extent"}}  # fmt: skip
+    low, high = _strip(rows)
+    offset = {"type": "quantitative", "scale": {"domain": [high, low], "clamp": True,
                                                 "nice": False}}  # fmt: skip
-    lives = [{"x": start - 0.5, "life": f"life {life}"} for life, start in order.starts.items()]
-    every = -(-len(lives) // _LIFE_LABELS)
     layers: list[dict[str, Any]] = [
         {
-            "data": {"values": lives},
-            "mark": {"type": "rule", "color": theme.RULE},
+            "data": {"values": [{"x": start - 0.5} for start in starts]},
+            "mark": {"type": "rule", "color": theme.GREY, "strokeWidth": 0.7, "clip": True},
             "encoding": {"x": {**x, "field": "x"}},
         },
         {
-            "data": {"values": lives[::every]},
-            "mark": {"type": "text", "align": "left", "baseline": "bottom", "dx": 2,
-                     "color": theme.MUTED, "fontSize": 10},
-            "encoding": {"x": {**x, "field": "x"}, "y": {"value": -2}, "text": {"field": "life"}},
-        },
-        {
             "data": {"values": [{"strategy": name, "one": 1} for name in shown.values()]},
-            "mark": {"type": "rule", "color": theme.RULE},
+            "mark": {"type": "rule", "color": theme.GREY, "strokeWidth": 0.7,
+                     "strokeDash": [2, 3]},
             "encoding": {"y": y, "yOffset": {**offset, "field": "one"}},
         },
         {
@@ -118,9 +117,10 @@ def draw(cells: list[Cell], most: int = 400) -> Chart | None:
         },
     ]  # fmt: skip
     says = (
-        "One point a turn: its median step against the median of all turns of that strategy, from "
-        f"{_LOW:g} at the bottom of a strip to {_HIGH:g} at its top; what lies beyond is at the "
-        "edge. A line begins a fresh process. What slows all strips at once was the machine."
+        "One point a turn: its median step against the median of all turns of that strategy (the "
+        f"dotted line), from {low:g} at the bottom of a strip to {high:g} at its top; what lies "
+        "beyond is at the edge. Each life is a fresh process. What slows all strips at once was "
+        "the machine."
     )
     if thinned:
         says += " Long series are thinned: the most unusual turn of each few is shown."
@@ -136,6 +136,17 @@ def draw(cells: list[Cell], most: int = 400) -> Chart | None:
         },
         pixels=True,
         wide=True,
+    )
+
+
+def _strip(rows: list[Row]) -> tuple[float, float]:
+    """The range of a strip: it holds nearly all turns, and is the same for all strips."""
+    values = sorted(row["relative"] for row in rows if row["kind"] != "warm-up")
+    beyond = int((1 - _WITHIN) / 2 * len(values))
+    low, high = values[beyond], values[-1 - beyond]
+    return (
+        max(_WIDEST[0], min(_NARROWEST[0], floor(20 * low) / 20)),
+        min(_WIDEST[1], max(_NARROWEST[1], ceil(20 * high) / 20)),
     )
 
 
