@@ -23,6 +23,7 @@ from bench.cli.pack import pack
 from bench.cli.page import page
 from bench.cli.report import report
 from bench.cli.run import run
+from bench.cli.serve import serve
 
 
 class Door(click.Group):
@@ -46,4 +47,5 @@ def main() -> None:
 for command in (run, list_, report, compare, pack, merge, collection, export, gate):
 for command in (run, list_, report, export, gate, pack, merge, collection, history):
 for command in (run, list_, report, page, export, gate):
+for command in (run, list_, report, page, serve, export, gate):
     main.add_command(command)

@@ -20,10 +20,14 @@ _CORNER = 2
 
 @dataclass(frozen=True)
 class Entry:
-    """One figure: as it is read, and as it is sorted (`None`: absent, or sorted by its text)."""
+    """One figure: as it is read, and as it is sorted (`None`: absent, or sorted by its text).
+
+    `verdict` is set where that is what it says.
+    """
 
     text: str
     sort: float | None = None
+    verdict: Verdict | None = None
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,7 @@ def _verdict(title: str, hint: str, read: Callable[[Cell], Verdict | None]) -> H
         verdict = read(cell)
         if verdict is None:
             return Entry(ABSENT)
-        return Entry(reading.words(verdict), reading.VERDICTS.index(verdict))
+        return Entry(reading.words(verdict), reading.VERDICTS.index(verdict), verdict)
 
     return Heading(title, hint, numeric=False, read=entry)
 

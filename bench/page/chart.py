@@ -46,15 +46,23 @@ def labels(names: list[str]) -> dict[str, str]:
     return shown
 
 
-def layered(rows: int, layers: list[dict[str, Any]], **parts: Any) -> dict[str, Any]:
-    """A chart of one horizontal row a strategy, `layers` over each other."""
+def layered(rows: int, layers: list[dict[str, Any]], columns: int | None = None) -> dict[str, Any]:
+    """A chart of one horizontal row a strategy, `layers` over each other.
+
+    Args:
+        rows: strategies.
+        layers: the first is the lowest.
+        columns: of the legend, where one line is too short for it.
+    """
+    config = theme.config()
+    if columns is not None:
+        config["legend"]["columns"] = columns
     return {
         "width": 420,
         "height": max(rows, 2) * ROW_HEIGHT,
         "autosize": {"type": "fit-x", "contains": "padding"},
         "layer": layers,
-        "config": theme.config(),
-        **parts,
+        "config": config,
     }
 
 

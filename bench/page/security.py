@@ -11,6 +11,9 @@ NOTHING = (
 )
 """For a page without a script. Styles stand inside it, and charts set some on their elements."""
 
+PAGES = f"{NOTHING}; script-src 'unsafe-inline'"
+"""Beside the policy inside a page: both must allow a script, so its own alone run."""
+
 
 def policy(scripts: list[str]) -> str:
     """A content security policy under which `scripts`, and no other, run; no request is made."""

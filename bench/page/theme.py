@@ -2,7 +2,8 @@
 
 A chart's SVG holds `var(--ink)` instead of a colour, so dark and light need no second drawing.
 Marks are those of Okabe and Ito's colours that keep a contrast of 3:1 with their ground ("Color
-universal design", 2008); greys stand for the rest. Where a picture has no style sheet around it (PNG), `painted` puts the values in.
+universal design", 2008); greys stand for the rest. Where a picture has no style sheet around it
+(PNG), `painted` puts the values in.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def config() -> dict[str, Any]:
         "aria": False,
         "background": None,
         "font": _FONT,
-        "padding": {"left": 2, "right": 2, "top": 4, "bottom": 2},
+        "padding": {"left": 12, "right": 2, "top": 4, "bottom": 2},
         "view": {"stroke": None},
         "text": {"color": INK, "fontSize": 11},
         "axis": {
@@ -62,7 +63,8 @@ def config() -> dict[str, Any]:
             "titlePadding": 8,
             "labelFontSize": 11.5,
             "labelLimit": 190,
-            "labelOverlap": True,
+            "labelOverlap": "greedy",
+            "labelSeparation": 6,
             "domainColor": RULE,
             "tickColor": RULE,
             "gridColor": RULE,

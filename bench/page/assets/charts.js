@@ -31,6 +31,7 @@
     const live = figure.querySelector(".live");
     const spec = unfold(specs[figure.id]);
     spec.width = "container";
+    spec.config.padding.left = 0; // here labels are measured in the font that they are shown in
     live.hidden = false;
     if (live.clientWidth < narrow) {
       spec.config.axis.labelLimit = 112;

@@ -47,8 +47,7 @@ def draw(cells: list[Cell]) -> Chart | None:
                 "y": y,
                 "x": {**x, "field": "start"},
                 "x2": {"field": "end"},
-                "color": {"field": "part", "type": "nominal", "scale": named_colours(colours),
-                          "legend": {"columns": 3}},
+                "color": {"field": "part", "type": "nominal", "scale": named_colours(colours)},
                 "stroke": {"value": theme.GROUND},
                 "opacity": {
                     "condition": {"param": "part", "empty": True, "field": "opacity",
@@ -83,7 +82,7 @@ def draw(cells: list[Cell]) -> Chart | None:
         "Memory of a training step",
         "Each part at its largest, which need not be at the same moment: a stack may end beyond "
         "its peak, or short of it. Paler parts belong to what is frozen.",
-        layered(len(cells), layers, resolve={"scale": {"color": "independent"}}),
+        layered(len(cells), layers, columns=3),
     )
 
 

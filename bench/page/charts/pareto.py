@@ -40,7 +40,7 @@ def draw(cells: list[Cell]) -> Chart | None:
     right = max(point.time for point in points) * 1.1
     top = max(point.peak for point in points) * 1.1
     x = {"type": "quantitative", "scale": {"domain": [0, right], "nice": False},
-         "axis": {"title": "total time ÷ that of full", "format": "~g",
+         "axis": {"title": "total time ÷ that of full", "format": "~g", "tickCount": 6,
                   "labelExpr": f"datum.label + '{TIMES}'"}}  # fmt: skip
     y = {"type": "quantitative", "scale": {"domain": [0, top], "nice": False},
          "axis": {"title": "peak memory, MiB", "labelPadding": 4}}  # fmt: skip

@@ -27,8 +27,8 @@ def draw(cells: list[Cell]) -> Chart | None:
     shown = labels(list(dict.fromkeys(str(row["strategy"]) for row in rows)))
     rows = [{**row, "strategy": shown[row["strategy"]]} for row in rows]
     y = strategies_axis(list(shown.values()))
-    offset = {"field": "phase", "type": "nominal", "scale": {"domain": list(_COLOURS),
-                                                             "paddingInner": 0, "paddingOuter": 0.5}}  # fmt: skip
+    beside = {"domain": list(_COLOURS), "paddingInner": 0, "paddingOuter": 0.5}
+    offset = {"field": "phase", "type": "nominal", "scale": beside}
     low, high = _limits(rows)
     x = {"type": "quantitative", "scale": {"type": "log", "domain": [low, high], "nice": False},
          "axis": {"title": "time ÷ time of full (logarithmic)", "values": _ticks(low, high),
