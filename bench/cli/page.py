@@ -51,8 +51,10 @@ def _records(paths: Sequence[Path]) -> list[Run]:
 
 
 def _files(path: Path) -> list[Path]:
-    if not path.is_dir() or (path / store.RUN_FILE).exists():
+    if not path.is_dir():
         return [path]
+    if (path / store.RUN_FILE).exists():
+        return [path / store.RUN_FILE]
     below = sorted(path.glob(f"*/*/{store.RUN_FILE}")) or sorted(path.glob(f"*/{store.RUN_FILE}"))
     if not below:
         raise store.StoreError(

@@ -46,9 +46,9 @@ def fill(template: str, **values: Any) -> bytes:
     Raises:
         PageError: jinja2 is missing.
     """
+    made = environment().get_template(template)
     from markupsafe import Markup  # noqa: PLC0415  comes with jinja2
 
-    made = environment().get_template(template)
     return made.render(style=Markup(style()), **values).encode()  # our own file
 
 

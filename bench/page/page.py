@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bench.page import compared_words, theme, vega
-from bench.page.environment import asset, fill
+from bench.page.environment import asset, environment, fill
 from bench.page.packing import packed, script_json
 from bench.page.section import section
 from bench.page.security import policy
@@ -39,10 +39,11 @@ def render(runs: Sequence[Run], comparison: Comparison | None = None) -> bytes:
         PageError: a package that the page takes is missing.
         ValueError: there is no run.
     """
-    from markupsafe import Markup  # noqa: PLC0415  comes with jinja2, an extra
-
     if not runs:
         raise ValueError("there is no run to show")
+    environment()  # says what is missing, before anything is drawn
+    from markupsafe import Markup  # noqa: PLC0415  comes with jinja2, an extra
+
     sections = [section(run, len(runs)) for run in runs]
     figures = _figures(sections)
     specs = {figure.id: packed(figure.chart.spec) for row in figures for figure in row}

@@ -43,7 +43,7 @@
         ["legend", "labelFontSize"], ["text", "fontSize"]]) spec.config[part][size] *= 1.2;
     }
     try {
-      await vegaEmbed(live, spec, {
+      await vegaEmbed(live.firstElementChild, spec, {
         actions: false,
         renderer: "svg",
         ast: true,

@@ -1,0 +1,101 @@
+"""What the charts are made from."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from page_runs import build_cell
+
+from bench.page.chart import NAME_WIDTH, labels
+from bench.page.charts import pareto, phases, ratio, turns
+from bench.page.disturbed import marked_turns
+from bench.records import Interference, Telemetry
+
+points = st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=1, max_size=12).map(
+    lambda pairs: [pareto._Point(build_cell(), *pair) for pair in pairs]
+)
+
+
+def _values(chart, layer):
+    return chart.spec["layer"][layer]["data"]["values"]
+
+
+def _turn_rows(cell, most=400):
+    return _values(turns.draw([cell], most), -1)
+
+
+@given(st.lists(st.text(), unique=True))
+def test_labels_tell_strategies_apart(names):
+    shown = labels(names)
+    assert len(set(shown.values())) == len(names)
+
+
+@given(st.text())
+def test_a_label_is_short(name):
+    assert len(labels([name])[name]) <= NAME_WIDTH
+
+
+@given(points)
+def test_the_front_is_never_empty(some):
+    assert pareto.unbeaten(some)
+
+
+@given(points)
+def test_what_is_off_the_front_is_beaten_by_something_on_it(some):
+    front = pareto.unbeaten(some)
+    assert all(
+        any(other.time <= one.time and other.peak <= one.peak for other in front) for one in some
+    )
+
+
+def test_only_what_is_ok_is_ranked():
+    cells = [build_cell(), build_cell(strategy="no_grad", verdict="leaks")]
+    kinds = {row["strategy"]: row["kind"] for row in _values(pareto.draw(cells), 1)}
+    assert kinds == {"requires_grad": "not beaten", "no_grad": "not ranked"}
+
+
+def test_a_turn_is_one_point():
+    rows = [row for row in _turn_rows(build_cell(lives=2, rounds=4)) if row["kind"] != "warm-up"]
+    assert [(row["life"], row["round"]) for row in rows] == [
+        (life, str(number)) for life in (1, 2) for number in (1, 2, 3, 4)
+    ]
+
+
+def test_each_life_has_a_point_for_its_warm_up():
+    rows = [row for row in _turn_rows(build_cell(lives=3)) if row["kind"] == "warm-up"]
+    assert [row["life"] for row in rows] == [1, 2, 3]
+
+
+def test_thinning_keeps_the_turn_that_stands_out():
+    cell = build_cell(lives=1, rounds=100)
+    cell.samples.total[50:52] = [1.0, 1.0]
+    kept = [row["round"] for row in _turn_rows(cell, most=10)]
+    assert "26" in kept
+
+
+def test_thinning_keeps_at_most_as_many_as_asked():
+    rows = _turn_rows(build_cell(lives=1, rounds=100), most=30)
+    assert len([row for row in rows if row["kind"] != "warm-up"]) <= 30
+
+
+def test_a_throttled_turn_is_marked():
+    telemetry = Telemetry(throttled_by=["", "sw_power_cap", "", ""])
+    cell = build_cell(lives=1, rounds=4, telemetry=telemetry)
+    assert marked_turns(cell) == {(1, 1): "throttled"}
+
+
+def test_a_turn_in_which_others_had_the_processor_is_marked():
+    shares = [0.02, 0.02, 0.005, 0.02]
+    interference = [Interference(1, place, 0.02, cpu, 3) for place, cpu in enumerate(shares)]
+    cell = build_cell(lives=1, rounds=4, interference=interference)
+    assert marked_turns(cell) == {(1, 2): "disturbed"}
+
+
+def test_a_reading_that_failed_marks_nothing():
+    telemetry = Telemetry(stolen_seconds=[None] * 4, throttled_by=[None] * 4)
+    assert marked_turns(build_cell(lives=1, rounds=4, telemetry=telemetry)) == {}
+
+
+def test_nothing_is_drawn_of_cells_without_a_time():
+    cells = [build_cell(verdict="severed")]
+    assert [chart.draw(cells) for chart in (phases, ratio, pareto, turns)] == [None] * 4
