@@ -44,8 +44,18 @@ def main() -> None:
     """What did each way of freezing part of a model cost, and did it stay frozen?"""
 
 
-for command in (run, list_, report, compare, pack, merge, collection, export, gate):
-for command in (run, list_, report, export, gate, pack, merge, collection, history):
-for command in (run, list_, report, page, export, gate):
-for command in (run, list_, report, page, serve, export, gate):
+for command in (
+    run,
+    list_,
+    report,
+    compare,
+    history,
+    page,
+    serve,
+    pack,
+    merge,
+    collection,
+    export,
+    gate,
+):
     main.add_command(command)
