@@ -61,8 +61,8 @@ def sentence(series: Series, change: Change) -> str:
     """Where, by how much, and what else was another there."""
     reasons = ", ".join(change.differs) or "nothing that is recorded"
     return (
-        f"{shorten(name(series), 80)}: {series.phase} ÷ full {by(change)} between {change.before} and "
-        f"{change.after}; what differs there: {reasons}"
+        f"{shorten(name(series), 80)}: {series.phase} ÷ full {by(change)} "
+        f"between {change.before} and {change.after}; what differs there: {reasons}"
     )
 
 
