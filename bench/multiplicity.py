@@ -24,3 +24,17 @@ def holm(p_values: Sequence[float]) -> list[float]:
         largest = max(largest, (len(p_values) - rank) * p_values[place])
         adjusted[place] = min(1.0, largest)
     return adjusted
+
+
+def holm_threshold(p_values: Sequence[float], level: float) -> float:
+    """The largest p-value that Holm's method rejects at `level`; negative if it rejects none.
+
+    Exactly those p-values are at most this whose adjusted ones are at most the level. It stops at
+    the first that is not rejected, which is what makes it the quicker one where there are many.
+    """
+    threshold = -1.0
+    for rank, p in enumerate(sorted(p_values)):
+        if (len(p_values) - rank) * p > level:
+            break
+        threshold = p
+    return threshold

@@ -28,7 +28,7 @@ from scipy.special import stdtr, stdtrit
 
 from bench.collection.compared import Agreement
 from bench.collection.log_interval import difference, log_interval
-from bench.multiplicity import holm
+from bench.multiplicity import holm_threshold
 from bench.records import CONFIDENCE
 
 if TYPE_CHECKING:
@@ -84,14 +84,15 @@ def agreement(
     pairs = [pair for pair in mine if pair in others]
     if not pairs:
         return Agreement(one, other, None, None, None, 0, 0)
-    adjusted = holm([side[pair].p for side in (mine, others) for pair in pairs])
-    level = 1 - CONFIDENCE
+    both = [(pair, mine[pair], others[pair]) for pair in pairs]
+    p_values = [p for _, one_way, other_way in both for p in (one_way.p, other_way.p)]
+    threshold = holm_threshold(p_values, 1 - CONFIDENCE)
     same, in_doubt = 0, 0
     swapped: list[Pair] = []
-    for place, pair in enumerate(pairs):
-        if adjusted[place] > level or adjusted[place + len(pairs)] > level:
+    for pair, one_way, other_way in both:
+        if one_way.p > threshold or other_way.p > threshold:
             in_doubt += 1
-        elif mine[pair].sign == others[pair].sign:
+        elif one_way.sign == other_way.sign:
             same += 1
         else:
             swapped.append(pair)
@@ -99,7 +100,7 @@ def agreement(
     return Agreement(
         one,
         other,
-        _tau([(mine[pair].sign, others[pair].sign) for pair in pairs]),
+        _tau([(one_way.sign, other_way.sign) for _, one_way, other_way in both]),
         (settled - in_doubt) / len(pairs),
         (settled + in_doubt) / len(pairs),
         len(pairs),
