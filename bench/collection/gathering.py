@@ -6,7 +6,7 @@ import os
 import sqlite3
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bench.collection.index import DamagedError, Index
 from bench.collection.listing import listed, stamp_of
@@ -25,6 +25,14 @@ _OUT_OF_REACH = {
     sqlite3.SQLITE_PERM, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_READONLY,
     sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN,
 }  # fmt: skip
+
+
+class Indexed(NamedTuple):
+    """The runs of a folder, what kept others out, and what else should be known."""
+
+    entries: list[Entry]
+    unreadable: list[str]
+    notes: list[str]
 
 
 class CollectionError(Exception):
@@ -64,16 +72,15 @@ def gather(
         if (stamp := stamp_of(str(file))) is not None:
             single[os.path.realpath(file)] = stamp
         elif path.is_dir():
-            index, note = indexed(path.resolve(), told, listing)
-            found = index.entries()
-            if not found and not index.unreadable:
+            found = indexed(path.resolve(), told, listing)
+            if not found.entries and not found.unreadable:
                 raise CollectionError(
                     f"there is no run in {path}; name a folder that holds <machine>/<run>/"
                     f"{RUN_FILE}, or the folder of a run"
                 )
-            entries += found
-            notes += note
-            unreadable += index.unreadable.values()
+            entries += found.entries
+            notes += found.notes
+            unreadable += found.unreadable
         else:
             raise CollectionError(
                 f"there is no {path}; name the folder of a run, its {RUN_FILE}, or a folder of runs"
@@ -93,8 +100,8 @@ def gather(
 
 def indexed(
     folder: Path, told: Told | None = None, listing: Callable[[Path], Listing] = listed
-) -> tuple[Index, list[str]]:
-    """The index of a folder of runs, brought up to date, and why it was not kept if so.
+) -> Indexed:
+    """A folder of runs by its index, brought up to date; a note says why it was not kept if so.
 
     A damaged one is made again; where none can be written, one that leaves nothing takes its place.
     """
@@ -105,8 +112,7 @@ def indexed(
         try:
             index = Index(file, folder) if there else Index(None, folder)
             index.update(there, told)
-            index.entries()
-            return index, []
+            return Indexed(index.entries(), list(index.unreadable.values()), [])
         except DamagedError as error:
             why = str(error)
         except sqlite3.DatabaseError as error:
@@ -122,10 +128,11 @@ def indexed(
             f"no index of {folder} can be made, not even for the moment ({error}); free some space "
             "in the folder for temporary files"
         ) from error
-    return index, [
+    note = (
         f"the index {file} cannot be kept ({why}), so all runs are read each time; make the folder "
         "writable, or copy it elsewhere"
-    ]
+    )
+    return Indexed(index.entries(), list(index.unreadable.values()), [note])
 
 
 def _code(error: sqlite3.Error) -> int:

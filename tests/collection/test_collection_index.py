@@ -52,7 +52,8 @@ def test_workloads_keep_the_order_of_the_run(tmp_path):
 
 def test_an_unchanged_run_is_not_read_again(tmp_path):
     _three(tmp_path)
-    index, _ = indexed(tmp_path)
+    index = Index(tmp_path / INDEX_FILE, tmp_path)
+    index.update(listed(tmp_path))
 
     def refuse(file: Path):
         raise AssertionError(f"{file} was read again")
@@ -184,8 +185,7 @@ def _with_other_heads(file):
 )
 def test_a_damaged_index_is_made_again(tmp_path, damage):
     _three(tmp_path)
-    index, _ = indexed(tmp_path)
-    index.close()
+    indexed(tmp_path).entries[0].index.close()
     damage(tmp_path / INDEX_FILE)
     found = gather([tmp_path])
     assert _ids(found) == ["r0", "r1", "r2"]
@@ -212,7 +212,7 @@ def test_where_no_index_can_be_kept_the_runs_are_read_all_the_same(tmp_path):
 
 def test_an_index_that_another_process_keeps_locked_is_done_without(tmp_path, monkeypatch):
     _three(tmp_path)
-    indexed(tmp_path)[0].close()
+    indexed(tmp_path).entries[0].index.close()
     stored(tmp_path, run(id="r9"))
     monkeypatch.setattr(index_module, "_PATIENCE", 0.01)
     other = sqlite3.connect(tmp_path / INDEX_FILE, isolation_level=None)
@@ -239,7 +239,7 @@ def test_two_that_update_at_the_same_time_agree(tmp_path):
 def test_a_reader_sees_a_whole_index_while_another_writes(tmp_path, monkeypatch):
     _three(tmp_path)
     monkeypatch.setattr(index_module, "_PATIENCE", 0.01)
-    indexed(tmp_path)[0].close()
+    indexed(tmp_path).entries[0].index.close()
     writer = sqlite3.connect(tmp_path / INDEX_FILE, isolation_level=None)
     writer.execute("BEGIN EXCLUSIVE")
     writer.execute("DELETE FROM run")
