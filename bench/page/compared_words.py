@@ -86,7 +86,7 @@ def _never_beaten(compared: Compared) -> list[str]:
     verb = "is" if len(names) == 1 else "are"
     return [
         f"{', '.join(names)} {verb} never beaten: in no column does another strategy that is ok "
-        "take less of everything that was measured."
+        "beat it in what was measured."
     ]
 
 

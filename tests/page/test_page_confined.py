@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pytest
@@ -10,6 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.page.confined import below, parts
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pieces = st.sampled_from(
     ["..", ".", "", "%2e%2e", "%252e%252e", "%2f", "%5c", "%00", "etc", "passwd", "~", "C:", "\\.."]

@@ -7,6 +7,14 @@
   const narrow = 480; // pixels of a chart
   const wall = 1900; // of a window
 
+  // The library shows its tips in the element of this name. Like the drawings it is for the eye
+  // alone: the same figures are in the tables.
+  const tip = document.createElement("div");
+  tip.id = "vg-tooltip-element";
+  tip.className = "vg-tooltip";
+  tip.setAttribute("aria-hidden", "true");
+  document.body.append(tip);
+
   // {"columns": {name: [...] or {"of": texts, "at": places}}} as rows again.
   const unfold = (part) => {
     if (Array.isArray(part)) return part.map(unfold);
