@@ -6,6 +6,7 @@ import os
 import subprocess
 from typing import TYPE_CHECKING
 
+from bench.collection.listing import listed
 from bench.store import RUN_FILE
 
 if TYPE_CHECKING:
@@ -46,12 +47,7 @@ def _below(path: Path) -> list[Path]:
         return [path]
     if (path / RUN_FILE).is_file():
         return [path / RUN_FILE]
-    files = [*path.glob(f"*/{RUN_FILE}"), *path.glob(f"*/*/{RUN_FILE}")]
-    return sorted(file for file in files if not _is_hidden(file.relative_to(path)))
-
-
-def _is_hidden(file: Path) -> bool:
-    return any(part.startswith(".") for part in file.parts)
+    return [path / file for file in sorted(listed(path))]
 
 
 def tracked_by_git(folder: Path, files: Iterable[Path]) -> list[Path]:

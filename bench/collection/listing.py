@@ -26,7 +26,8 @@ Listing = dict[str, Stamp]
 def listed(folder: Path) -> Listing:
     """Every `<run>/run.json` and `<machine>/<run>/run.json` below a folder.
 
-    What vanishes meanwhile is left out: another process may be writing there.
+    What vanishes meanwhile is left out: another process may be writing there. Hidden folders hold
+    what is being written, and no runs.
     """
     found: Listing = {}
     for outer in _folders(str(folder)):
@@ -51,6 +52,8 @@ def stamp_of(file: str) -> Stamp | None:
 def _folders(folder: str) -> Iterable[str]:
     try:
         with os.scandir(folder) as entries:
-            return sorted(entry.name for entry in entries if entry.is_dir())
+            return sorted(
+                entry.name for entry in entries if entry.is_dir() and not entry.name.startswith(".")
+            )
     except OSError:
         return []

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from bench.page import facts
 from bench.page.cells_table import CellsTable, cells_table
+from bench.page.charts import memory, pareto, phases, turns
+from bench.page.charts import ratio as ratios
 from bench.page.hazards import Hazard, hazards
 from bench.report.command import command
+from bench.report.disturbances import disturbances
 from bench.report.names import shorten
 from bench.report.reading import by_workload, ratio, reference
-from bench.report.sentences import interference, launch_bound, unfinished, unreached, winner
+from bench.report.sentences import launch_bound, unfinished, unreached, winner
 from bench.report.units import TIMES, percent, says_nothing
 
 if TYPE_CHECKING:
     from bench.page.chart import Chart
     from bench.page.facts import Facts
-    from bench.records import Cell, Run
+    from bench.records import Cell, Machine, Run
 
-CHARTS = ("phases", "ratio", "memory", "pareto", "turns")
 _POINTS = 24_000  # of raw samples on a page: with the library, static charts and table below 5 MB
 
 
@@ -60,22 +61,26 @@ class Section:
 def section(run: Run, runs: int = 1) -> Section:
     """Everything that is shown of `run`, on a page with that many runs."""
     most = max(20, _POINTS // max(1, runs * len(run.cells)))
-    notes = (unfinished(run), unreached(run), launch_bound(run), interference(run))
+    notes = (unfinished(run), unreached(run), launch_bound(run))
     return Section(
         run=run,
-        notes=[note for note in notes if note is not None],
-        workloads=[_workload(name, cells, most) for name, cells in by_workload(run).items()],
+        notes=[note for note in notes if note is not None] + disturbances(run),
+        workloads=[
+            _workload(name, cells, run.machine, most) for name, cells in by_workload(run).items()
+        ],
         table=cells_table(run),
         facts=facts.groups(run),
         command=command(run.request),
     )
 
 
-def _workload(name: str, cells: list[Cell], most: int) -> WorkloadPart:
-    drawn = [import_module(f"bench.page.charts.{chart}") for chart in CHARTS]
+def _workload(name: str, cells: list[Cell], machine: Machine, most: int) -> WorkloadPart:
     charts = [
-        chart.draw(cells, most) if chart.__name__.endswith(".turns") else chart.draw(cells)
-        for chart in drawn
+        phases.draw(cells),
+        ratios.draw(cells),
+        memory.draw(cells),
+        pareto.draw(cells),
+        turns.draw(cells, machine, most),
     ]
     batches = ", ".join(dict.fromkeys(str(cell.batch) for cell in cells))
     places = ", ".join(dict.fromkeys(cell.topology for cell in cells))

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
-from page_runs import build_cell
+from page_runs import MACHINE, build_cell
 
 from bench.page.chart import NAME_WIDTH, labels
 from bench.page.charts import pareto, phases, ratio, turns
-from bench.page.disturbed import marked_turns
-from bench.records import Interference, Telemetry
+from bench.records import Telemetry
 
 points = st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=1, max_size=12).map(
     lambda pairs: [pareto._Point(build_cell(), *pair) for pair in pairs]
@@ -21,7 +20,7 @@ def _values(chart, layer):
 
 
 def _turn_rows(cell, most=400):
-    return _values(turns.draw([cell], most), -1)
+    return _values(turns.draw([cell], MACHINE, most), -1)
 
 
 @given(st.lists(st.text(), unique=True))
@@ -78,24 +77,27 @@ def test_thinning_keeps_at_most_as_many_as_asked():
     assert len([row for row in rows if row["kind"] != "warm-up"]) <= 30
 
 
+def _kinds(telemetry):
+    rows = _turn_rows(build_cell(lives=1, rounds=4, telemetry=telemetry))
+    return [row["kind"] for row in rows if row["kind"] != "warm-up"]
+
+
 def test_a_throttled_turn_is_marked():
-    telemetry = Telemetry(throttled_by=["", "sw_power_cap", "", ""])
-    cell = build_cell(lives=1, rounds=4, telemetry=telemetry)
-    assert marked_turns(cell) == {(1, 1): "throttled"}
+    kinds = _kinds(Telemetry(throttled_by=["", "hw_thermal", "sw_power_cap", ""]))
+    assert kinds == ["usual", "throttled", "usual", "usual"]
 
 
-def test_a_turn_in_which_others_had_the_processor_is_marked():
-    shares = [0.02, 0.02, 0.005, 0.02]
-    interference = [Interference(1, place, 0.02, cpu, 3) for place, cpu in enumerate(shares)]
-    cell = build_cell(lives=1, rounds=4, interference=interference)
-    assert marked_turns(cell) == {(1, 2): "disturbed"}
+def test_a_turn_with_others_on_the_gpu_is_marked():
+    kinds = _kinds(Telemetry(foreign_processes=[0, 0, 1, None]))
+    assert kinds == ["usual", "usual", "disturbed", "usual"]
 
 
 def test_a_reading_that_failed_marks_nothing():
-    telemetry = Telemetry(stolen_seconds=[None] * 4, throttled_by=[None] * 4)
-    assert marked_turns(build_cell(lives=1, rounds=4, telemetry=telemetry)) == {}
+    kinds = _kinds(Telemetry(stolen_seconds=[None] * 4, throttled_by=[None] * 4))
+    assert kinds == ["usual"] * 4
 
 
 def test_nothing_is_drawn_of_cells_without_a_time():
     cells = [build_cell(verdict="severed")]
-    assert [chart.draw(cells) for chart in (phases, ratio, pareto, turns)] == [None] * 4
+    assert [chart.draw(cells) for chart in (phases, ratio, pareto)] == [None] * 3
+    assert turns.draw(cells, MACHINE) is None

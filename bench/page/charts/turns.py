@@ -6,13 +6,14 @@ from math import ceil, floor
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bench.disturbance import marks
 from bench.page import theme
 from bench.page.chart import Chart, Row, labels, named_colours
-from bench.page.disturbed import marked_turns
 from bench.report.units import MILLI
 
 if TYPE_CHECKING:
-    from bench.records import Cell
+    from bench.disturbance import Marks
+    from bench.records import Cell, Machine
 
 _COLOURS = {
     "usual": theme.BLUE,
@@ -42,11 +43,12 @@ class _Order(NamedTuple):
     starts: dict[int, int]
 
 
-def draw(cells: list[Cell], most: int = 400) -> Chart | None:
+def draw(cells: list[Cell], machine: Machine, most: int = 400) -> Chart | None:
     """One point a turn, its median relative to the cell's own, one strip a strategy.
 
     Args:
         cells: of one workload.
+        machine: that they were on.
         most: points a cell; of longer series the most unusual turn of each few is kept.
     """
     timed = [cell for cell in cells if cell.samples.total]
@@ -54,7 +56,9 @@ def draw(cells: list[Cell], most: int = 400) -> Chart | None:
         return None
     order = _order(timed)
     shown = labels([cell.strategy for cell in timed])
-    rows = [row for cell in timed for row in _rows(cell, shown[cell.strategy], order, most)]
+    rows = [
+        row for cell in timed for row in _rows(cell, machine, shown[cell.strategy], order, most)
+    ]
     thinned = any(len(_medians(cell)) > most for cell in timed)
     kinds = [kind for kind in _COLOURS if any(row["kind"] == kind for row in rows)]
     end = max([*order.places.values(), *order.starts.values()])
@@ -176,12 +180,15 @@ def _medians(cell: Cell) -> dict[tuple[int, int], float]:
     return {turn: median(times[1:] or times) for turn, times in steps.items()}
 
 
-def _rows(cell: Cell, label: str, order: _Order, most: int) -> list[Row]:
+def _rows(cell: Cell, machine: Machine, label: str, order: _Order, most: int) -> list[Row]:
     turns = _medians(cell)
     usual = median(turns.values())
-    marks = marked_turns(cell)
+    kinds = {
+        (turn.life, turn.round): _kind(found)
+        for turn, found in zip(cell.interference, marks(cell, machine), strict=True)
+    }
     rows = [
-        _row(label, marks.get(turn, "usual"), order.places[turn], turn, seconds, usual)
+        _row(label, kinds.get(turn, "usual"), order.places[turn], turn, seconds, usual)
         for turn, seconds in turns.items()
     ]
     return _thinned(rows, most) + [
@@ -189,6 +196,13 @@ def _rows(cell: Cell, label: str, order: _Order, most: int) -> list[Row]:
         for life, seconds in _warmups(cell).items()
         if life in order.starts
     ]
+
+
+def _kind(found: Marks) -> str:
+    """How a turn is drawn. The kernel takes the processor away now and then on any machine."""
+    if "throttled" in found:
+        return "throttled"
+    return "disturbed" if found - {"involuntary switches"} else "usual"
 
 
 def _warmups(cell: Cell) -> dict[int, float]:
