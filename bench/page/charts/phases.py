@@ -97,7 +97,7 @@ def _rows(cells: list[Cell], shown: dict[str, str]) -> tuple[list[Row], list[Row
         low = None if total.low is None else total.low / MILLI
         high = None if total.high is None else total.high / MILLI
         totals.append({**common, "phase": "total", "ms": total.value / MILLI,
-                       "low": low, "high": high, "far": max(end, high or 0),
+                       "low": low, "high": high, "far": max(end, high or 0, total.value / MILLI),
                        "time": f"{milliseconds(total)} ms",
                        "note": _note(cell, total)})  # fmt: skip
     return bars, totals
