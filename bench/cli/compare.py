@@ -7,50 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench import store
+from bench.cli.comparing import comparing, gathered, refused_in_a_sentence
 from bench.cli.gate.outputs import OutputError, refuse_unwritable, write
 from bench.cli.options import NearChoice, picture
-from bench.cli.telling import refuse, told_in_a_sentence, watching
-from bench.collection.asked import NAMES, Asked, UnknownNameError, setting
-from bench.collection.settings import AXES
+from bench.cli.telling import told_in_a_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bench.collection.asked import Asked
     from bench.collection.compared import Comparison
-
-
-class Only(click.ParamType[tuple[str, str]]):
-    """`SETTING=VALUE`, where a workload or a strategy is named likewise."""
-
-    name = "setting=value"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, str]:
-        """The setting as it is called inside, and the value as it was typed."""
-        name, equals, wanted = str(value).partition("=")
-        if not equals:
-            self.fail(
-                f"{value!r} has no value; write SETTING=VALUE, as in dtype=float32", param, ctx
-            )
-        try:
-            return setting(name, NAMES), wanted
-        except UnknownNameError as error:
-            self.fail(_suggested(error), param, ctx)
-
-
-class Setting(click.ParamType[str]):
-    """The name of a setting that may differ."""
-
-    name = "setting"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The setting as it is called inside."""
-        try:
-            return setting(str(value))
-        except UnknownNameError as error:
-            self.fail(_suggested(error), param, ctx)
 
 
 def _file(option: str, says: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -60,14 +26,7 @@ def _file(option: str, says: str) -> Callable[[Callable[..., Any]], Callable[...
 
 @click.command()
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--by", type=NearChoice(tuple(AXES)), default="gpu", show_default=True,
-              help="What tells the columns apart; gpu is the accelerator, or the processor of a run "
-              "on that, and machine is the same.")  # fmt: skip
-@click.option("--only", multiple=True, type=Only(), metavar="SETTING=VALUE",
-              help="Keep the runs alone that have it; a workload or a strategy is named likewise. "
-              "Repeatable: one setting twice keeps either value.")  # fmt: skip
-@click.option("--allow", multiple=True, type=Setting(), metavar="SETTING",
-              help="Let it differ: its value becomes part of a column's label. Repeatable.")  # fmt: skip
+@comparing
 @click.option("--phase", type=NearChoice(("total", "backward")), default="total", show_default=True,
               help="Whose ratios are shown; rankings are always of the total.")  # fmt: skip
 @_file("--markdown", "Write it as Markdown too.")
@@ -77,9 +36,7 @@ def _file(option: str, says: str) -> Callable[[Callable[..., Any]], Callable[...
               callback=picture, help="Draw a heat map, .png or .svg.")  # fmt: skip
 def compare(
     runs: tuple[Path, ...],
-    by: str,
-    only: tuple[tuple[str, str], ...],
-    allow: tuple[str, ...],
+    asked: Asked,
     phase: str,
     **files: Path | None,
 ) -> None:
@@ -90,10 +47,14 @@ def compare(
     must be equal.
     """
     wanted = {f"--{name.removesuffix('_file')}": file for name, file in files.items()}
-    asked = Asked(AXES[by], only, frozenset(allow))
     with told_in_a_sentence(OutputError):
         refuse_unwritable(wanted)
-    comparison = _compared(runs, asked)
+    found = gathered(runs)
+
+    from bench.collection.comparison import compare as compared  # noqa: PLC0415  reads with scipy
+
+    with refused_in_a_sentence():
+        comparison = compared(found, asked)
 
     from rich.console import Console  # noqa: PLC0415  after what may be refused
 
@@ -104,31 +65,6 @@ def compare(
         for option, file in wanted.items():
             if file is not None:
                 write(file, _form(option, comparison, phase, file))
-
-
-def _compared(runs: tuple[Path, ...], asked: Asked) -> Comparison:
-    from bench.collection.comparison import compare  # noqa: PLC0415  reads with scipy
-    from bench.collection.gathering import CollectionError, gather  # noqa: PLC0415
-
-    try:
-        with told_in_a_sentence(CollectionError, store.StoreError):
-            with watching() as progress:
-
-                def told(done: int, total: int) -> None:
-                    if done == 1:
-                        progress.begin("reading runs", total)
-                    progress.advance(1)
-
-                gathered = gather(runs, told)
-            return compare(gathered, asked)
-    except UnknownNameError as error:
-        refuse(_suggested(error))
-
-
-def _suggested(error: UnknownNameError) -> str:
-    from strategies.suggest import suggest  # noqa: PLC0415  brings torch along
-
-    return f"{error}; {suggest(error.name, error.known)}"
 
 
 def _form(option: str, comparison: Comparison, phase: str, file: Path) -> bytes:

@@ -19,6 +19,9 @@ _WORDED = {
 _PREFIXED = ("torch", "batch", "schema", "freeze", "weights", "version", "topology")
 _UNTOLD = "any"  # a value that has no bearing on the run
 
+UNTELLING = ("", "no", "none", "unknown", "the workload's own")
+"""Values that are as usual, and left out where settings are listed."""
+
 
 def labels(
     keys: Iterable[Key], names: Sequence[str], machines: dict[str, Hardware]

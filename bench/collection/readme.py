@@ -1,4 +1,4 @@
-"""The README of a collection: what is there, and what the machines say side by side."""
+"""The README of a collection: what is there, and what the runs say side by side."""
 
 from __future__ import annotations
 
@@ -6,19 +6,36 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from bench.collection.side_by_side import groups, latest_of, settings_of
-from bench.report import units
+from bench.collection.alike import alike
+from bench.collection.labels import UNTELLING, told
+from bench.collection.settings import SETTINGS
+from bench.report.comparison.words import ratio_of, sentences, settings, within
 from bench.report.names import shorten
-from bench.report.reading import SIGNS, is_reference, ratio
+from bench.report.reading import SIGNS
 from bench.report.table_md import code, escape
+from bench.report.units import ABSENT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
-    from bench.collection.side_by_side import Column, Group, Kept
-    from bench.records import Cell
+    from bench.collection.compared import Compared, Comparison, Figures
+    from bench.collection.index import Entry
 
 TEMPLATE = "results.md.jinja"
+
+AXES = {
+    "machine": "Other machines",
+    "torch": "Other versions of torch",
+    "dtype": "Below float32",
+    "batch": "Other batches",
+    "threads": "More threads",
+    "optimizer": "Other optimizers",
+    "compile": "Compiled",
+    "channels_last": "Channels-last memory",
+}
+"""Headings; an axis that has none is called by its name."""
+
 _LONGEST = 80  # characters of a name in a table
 
 
@@ -26,10 +43,14 @@ class ReadmeError(Exception):
     """The README cannot be rendered; the message says what is missing."""
 
 
-def readme(kept: Sequence[Kept]) -> bytes:
+def readme(entries: Sequence[Entry], results: Path) -> bytes:
     """UTF-8 Markdown, the same for the same runs: it holds no date but theirs.
 
     Whatever text comes from a run is escaped here, and the template adds none of its own.
+
+    Args:
+        entries: the runs, in any order.
+        results: the folder that they are in; links are relative to it.
 
     Raises:
         ReadmeError: jinja2 is not installed.
@@ -49,93 +70,73 @@ def readme(kept: Sequence[Kept]) -> bytes:
         autoescape=False,
     )
     template = environment.from_string((files(__package__) / TEMPLATE).read_text("utf-8"))
+    ordered = sorted(entries, key=lambda entry: (entry.head.started, entry.head.id))
+    links = {
+        entry.head.id: quote(f"{entry.file.parent.relative_to(results).as_posix()}/table.md")
+        for entry in ordered
+    }
     text = template.render(
-        machines=_machines(kept),
-        workloads=_workloads(groups(kept)),
+        runs=[_run(entry, ordered, links) for entry in reversed(ordered)],
+        axes=_by_axis(alike(ordered), links),
         signs=[(SIGNS[verdict], verdict) for verdict in SIGNS],
-        absent=units.ABSENT,
+        absent=ABSENT,
     )
     return text.encode("utf-8", "replace")
 
 
-def _machines(kept: Sequence[Kept]) -> list[dict[str, Any]]:
-    """A row for each machine, torch and settings."""
-    rows: dict[tuple[str, str, str], dict[str, Any]] = {}
-    for runs in latest_of(kept).values():
-        for one in runs:
-            machine = one.run.machine
-            key = machine.name, machine.torch, _settings(_of_any_workload(one))
-            row = rows.setdefault(key, {"runs": 0, "latest": one})
-            row["runs"] += 1
-            row["latest"] = max(row["latest"], one, key=lambda other: other.run.started)
-    return [
-        {
-            "machine": _name(name),
-            "torch": _name(torch),
-            "settings": settings,
-            "runs": row["runs"],
-            "latest": f"[{escape(row['latest'].run.started[:10])}]({_table(row['latest'])})",
-        }
-        for (name, torch, settings), row in sorted(rows.items(), key=lambda item: item[0])
-    ]
-
-
-def _of_any_workload(kept: Kept) -> dict[str, Any]:
-    """The settings of a run that say nothing of its workloads."""
-    settings = settings_of(kept.run)
-    settings.pop("topology", None)
-    return settings
-
-
-def _workloads(found: Sequence[Group]) -> dict[str, list[dict[str, Any]]]:
-    """The tables of each workload."""
-    tables: dict[str, list[dict[str, Any]]] = {}
-    for group in found:
-        version = [f"version {escape(group.version[:8])}"] if group.version else []
-        tables.setdefault(code(shorten(group.workload, _LONGEST)), []).append(
-            {
-                "settings": ", ".join([_settings(group.settings), *version]),
-                "columns": [_heading(column) for column in group.columns],
-                "rows": [
-                    (
-                        code(shorten(strategy, _LONGEST)),
-                        [
-                            _figure(group.cells.get((strategy, i)))
-                            for i in range(len(group.columns))
-                        ],
-                    )
-                    for strategy in group.strategies
-                ],
-            }
-        )
-    return tables
-
-
-def _settings(settings: dict[str, Any]) -> str:
-    """Settings in words; those that are as usual are not told."""
-    words = {
-        "topology": "topology {}",
-        "device": "{}",
-        "dtype": "{}",
-        "batch": "batch {}",
-        "threads": "{} threads" if settings.get("threads") != 1 else "{} thread",
-        "optimizer": "{}",
+def _run(entry: Entry, among: Sequence[Entry], links: dict[str, str]) -> dict[str, str]:
+    """The row of a run."""
+    hardwares = {other.head.hardware.digest: other.head.hardware for other in among}
+    each = list(entry.works.values())
+    shared = {
+        name: each[0][name]
+        for name in SETTINGS
+        if each and len({settings[name] for settings in each}) == 1
     }
-    told = [form.format(settings[name]) for name, form in words.items() if name in settings]
-    told += [name.replace("_", "-") for name in ("compile", "channels_last") if settings.get(name)]
-    if settings.get("freeze"):
-        told.append(f"freeze {' '.join(settings['freeze'])}")
-    if settings.get("weights"):
-        told.append(f"weights {settings['weights']}")
-    return escape(", ".join(told))
+    words = [
+        told(name, value, hardwares, [value])
+        for name, value in shared.items()
+        if name not in ("schema", "machine", "torch", "switches", "topology", "version")
+        and value not in UNTELLING
+    ]
+    return {
+        "date": f"[{escape(entry.head.started[:10])}]({links[entry.head.id]})",
+        "machine": _name(told("machine", entry.head.hardware.digest, hardwares, hardwares)),
+        "torch": _name(shared.get("torch", ABSENT)),
+        "settings": escape(", ".join(words)),
+        "workloads": ", ".join(code(shorten(name, _LONGEST)) for name in entry.works),
+    }
 
 
-def _heading(column: Column) -> str:
-    return f"[{_name(column.label)}]({_table(column.kept)})"
+def _by_axis(comparisons: Sequence[Comparison], links: dict[str, str]) -> dict[str, list[Any]]:
+    """The tables of each axis, by its heading."""
+    found: dict[str, list[Any]] = {}
+    for comparison in comparisons:
+        heading = AXES.get(comparison.axis, comparison.axis)
+        found.setdefault(heading, []).extend(
+            _table(compared, comparison, links) for compared in comparison.workloads
+        )
+    return found
 
 
-def _table(kept: Kept) -> str:
-    return quote(f"{kept.place}/table.md")
+def _table(compared: Compared, comparison: Comparison, links: dict[str, str]) -> dict[str, Any]:
+    return {
+        "workload": code(shorten(compared.workload, _LONGEST)),
+        "settings": escape(f"frozen part: {compared.topology} · {settings(compared)}"),
+        "columns": [
+            f"[{_name(comparison.columns[place].label)}]({links[compared.stands[place]]})"
+            for place in compared.columns
+        ],
+        "rows": [
+            (
+                code(shorten(strategy, _LONGEST)),
+                [_figure(compared.figures.get((strategy, place))) for place in compared.columns],
+            )
+            for strategy in compared.strategies
+            if strategy != "full"
+        ],
+        "sentences": [escape(sentence) for sentence in sentences(compared, comparison, "total")],
+    }
 
 
 def _name(name: str) -> str:
@@ -144,8 +145,8 @@ def _name(name: str) -> str:
     return escape(plain)
 
 
-def _figure(cell: Cell | None) -> str:
-    if cell is None:
-        return units.ABSENT
-    figure = "1" if is_reference(cell) else units.ratio_within(ratio(cell, "total"))
-    return f"{figure} {SIGNS[cell.verdict]}"
+def _figure(figures: Figures | None) -> str:
+    """A ratio with the sign of its verdict last, so that figures stand below each other."""
+    if figures is None:
+        return ABSENT
+    return f"{within(ratio_of(figures, 'total'))} {SIGNS[figures.verdict]}"

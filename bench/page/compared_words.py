@@ -1,4 +1,4 @@
-"""What a comparison says, in sentences and as the figures of its heat map."""
+"""What the page shows of a comparison: sentences, and the figures of its heat map."""
 
 from __future__ import annotations
 
@@ -6,17 +6,14 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bench.report.names import shorten
+from bench.report.comparison import words as of_comparisons
 from bench.report.reading import words
 from bench.report.units import ABSENT, TIMES, times
 
 if TYPE_CHECKING:
-    from bench.collection.compared import Agreement, Compared, Comparison, Figures
+    from bench.collection.compared import Compared, Comparison, Figures
     from bench.records import Verdict
 
-_NAME = 48
-_PAIRS = 6  # of columns that get a sentence each; of more, the least alike do
-_SWAPPED = 3
 _DEEPEST = math.log(8)  # a ratio of 8, or an eighth, has the strongest colour
 
 
@@ -53,9 +50,14 @@ def heat_rows(compared: Compared) -> list[tuple[str, list[Heat]]]:
     ]  # fmt: skip
 
 
-def says(comparison: Comparison, compared: Compared) -> list[str]:
-    """Which strategies are never beaten, and whether the columns rank them alike."""
-    return [*_never_beaten(compared), *_agreement(comparison, compared)]
+def says(compared: Compared, comparison: Comparison) -> list[str]:
+    """What the figures say: ranking, what is never beaten, what the FLOPs would allow."""
+    return of_comparisons.sentences(compared, comparison, "total")
+
+
+def settings(compared: Compared) -> str:
+    """What all columns have in common, on one line."""
+    return of_comparisons.settings(compared)
 
 
 def _heat(figures: Figures | None, *, unbeaten: bool) -> Heat:
@@ -74,47 +76,4 @@ def _heat(figures: Figures | None, *, unbeaten: bool) -> Heat:
         depth=round(100 * min(1.0, abs(distance) / _DEEPEST)),
         verdict=figures.verdict,
         unbeaten=unbeaten,
-    )
-
-
-def _never_beaten(compared: Compared) -> list[str]:
-    if len(compared.columns) < 2:
-        return []
-    names = [shorten(name, _NAME) for name in compared.always_unbeaten]
-    if not names:
-        return ["No strategy is unbeaten in every column."]
-    verb = "is" if len(names) == 1 else "are"
-    return [
-        f"{', '.join(names)} {verb} never beaten: in no column does another strategy that is ok "
-        "beat it in what was measured."
-    ]
-
-
-def _agreement(comparison: Comparison, compared: Compared) -> list[str]:
-    known = [agreement for agreement in compared.agreements if agreement.tau is not None]
-    known.sort(key=lambda agreement: agreement.tau or 0.0)
-    told = [_told(comparison, agreement) for agreement in known[:_PAIRS]]
-    if len(known) > _PAIRS:
-        told.append(f"{len(known) - _PAIRS} other pairs of columns are more alike than these.")
-    return told
-
-
-def _told(comparison: Comparison, agreement: Agreement) -> str:
-    one = shorten(comparison.columns[agreement.one].label, _NAME)
-    other = shorten(comparison.columns[agreement.other].label, _NAME)
-    tau = f"Kendall's τ {agreement.tau:.2f}"
-    if agreement.low is not None and agreement.high is not None:
-        tau += f", between {agreement.low:.2f} and {agreement.high:.2f}"
-    swapped = [
-        f"{shorten(first, _NAME)} and {shorten(second, _NAME)}"
-        for first, second in agreement.swapped[:_SWAPPED]
-    ]
-    doubt = f"{agreement.in_doubt} of {agreement.pairs} pairs are in doubt"
-    if not swapped:
-        return f"{one} and {other} contradict each other in no pair ({tau}; {doubt})."
-    more = len(agreement.swapped) - len(swapped)
-    also = f", and {more} more pairs" if more else ""
-    return (
-        f"{one} and {other} differ beyond doubt in the order of {'; '.join(swapped)}{also} "
-        f"({tau}; {doubt})."
     )

@@ -32,8 +32,8 @@ class Figure:
     dark: str | None = None
 
 
-def render(runs: Sequence[Run], comparison: Comparison | None = None) -> bytes:
-    """The page of `runs`, one section each; with a comparison, that comes first.
+def render(runs: Sequence[Run], comparisons: Sequence[Comparison] = ()) -> bytes:
+    """The page of `runs`, one section each; comparisons come first.
 
     Raises:
         PageError: a package that the page takes is missing.
@@ -53,7 +53,7 @@ def render(runs: Sequence[Run], comparison: Comparison | None = None) -> bytes:
         title=_title(runs),
         policy=policy(scripts),
         sections=list(zip(sections, _by_section(sections, figures), strict=True)),
-        comparison=comparison,
+        comparisons=comparisons,
         words=compared_words,
         synthetic=any(run.synthetic for run in runs),
         scripts=[Markup(script) for script in scripts],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bench.collection.compared import METRICS
+from bench.collection.labels import UNTELLING
 from bench.report.names import printable, shorten
 from bench.report.reading import SIGNS
 from bench.report.units import ABSENT, TIMES, mebibytes, milliseconds, ratio_within, share
@@ -152,11 +153,8 @@ def how_to_read(phase: str) -> str:
 
 def settings(compared: Compared) -> str:
     """What all columns of a workload have in common, on one line."""
-    known = {name: value for name, value in compared.settings.items() if value not in _UNTELLING}
+    known = {name: value for name, value in compared.settings.items() if value not in UNTELLING}
     return " · ".join(f"{name.replace('_', '-')} {value}" for name, value in known.items())
-
-
-_UNTELLING = ("no", "none", "unknown", "the workload's own")
 
 
 def _pair(agreement: Agreement) -> str:
