@@ -18,6 +18,9 @@ PRECISION ?=
 BUDGET    ?=
 RESULTS   ?=
 RUN       ?=
+RUNS      ?=
+BY        ?=
+OUT       ?= report.html
 BASE      ?=
 HEAD      ?= .
 ARGS      ?=
@@ -37,7 +40,10 @@ request = $(training) \
 	$(if $(RESULTS),--results '$(RESULTS)') \
 	$(ARGS)
 
-.PHONY: help bench test check recipes counters gate gate-study report selfbench clean
+# In a checkout the README of results/ tells of the runs that git keeps.
+tracked = $(if $(wildcard .git),--tracked)
+
+.PHONY: help bench test check recipes counters gate gate-study report compare page selfbench clean
 
 help:  ## what can be asked for
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -88,6 +94,17 @@ gate-study: $(VENV)/.installed  ## how often that gate is wrong: an hour or two 
 
 report: $(VENV)/.installed  ## table and plots of RUN=results/<machine>/<run> again
 	@$(BIN)/freezebench report $(or $(RUN),$(error say which: make report RUN=results/<machine>/<run>))
+
+compare: $(VENV)/.installed  ## runs side by side, RUNS=... BY=threads; all of results/ if none are named
+ifeq ($(RUNS)$(BY),)
+	@$(BIN)/freezebench compare '$(or $(RESULTS),results)' --every $(ARGS)
+	@$(BIN)/freezebench collection '$(or $(RESULTS),results)' $(if $(RESULTS),,$(tracked))
+else
+	@$(BIN)/freezebench compare $(or $(RUNS),results) $(if $(BY),--by $(BY)) $(ARGS)
+endif
+
+page: $(VENV)/.installed  ## OUT=report.html: RUNS=... as one file to send; all of results/ if none are named
+	@$(BIN)/freezebench page $(or $(RUNS),results) -o '$(OUT)' $(if $(BY),--by $(BY)) $(ARGS)
 
 selfbench: $(VENV)/.installed  ## what the harness itself costs (ARGS goes to pytest)
 	@$(BIN)/python -m pytest tests/perf/perf_*.py --benchmark-enable -q -s $(ARGS)

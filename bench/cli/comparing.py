@@ -80,6 +80,17 @@ def comparing(command: Command) -> Command:
     return asking
 
 
+def typed(context: click.Context, *names: str) -> set[str]:
+    """Which of these options were given, rather than left at their default."""
+    given = click.core.ParameterSource.COMMANDLINE
+    return {name for name in names if context.get_parameter_source(name) is given}
+
+
+def option_of(axis: str) -> str:
+    """An axis as --by takes it."""
+    return next(name for name, inside in AXES.items() if inside == axis)
+
+
 def gathered(runs: Sequence[Path]) -> Gathered:
     """The runs in `runs`, with progress where many are read for the first time."""
     from bench.collection.gathering import CollectionError, gather  # noqa: PLC0415  commands start fast

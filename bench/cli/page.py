@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bench import store
-from bench.cli.comparing import comparing, gathered, refused_in_a_sentence
+from bench.cli.comparing import comparing, gathered, refused_in_a_sentence, typed
 from bench.cli.telling import refuse, told_in_a_sentence
 
 if TYPE_CHECKING:
@@ -40,14 +40,10 @@ def page(context: click.Context, runs: tuple[Path, ...], output: Path, asked: As
 
     if output.exists() and not output.is_file():
         refuse(f"{output} is no file; give --output the name of one that may be written")
-    typed = {"by", "only", "allow"} & {
-        name
-        for name in context.params
-        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
-    }
+    explicit = bool(typed(context, "by", "only", "allow"))
     found = gathered(runs)
-    comparisons = _compared(found, asked if typed else None)
-    shown = _shown(found, comparisons if typed else [])
+    comparisons = _compared(found, asked if explicit else None)
+    shown = _shown(found, comparisons if explicit else [])
     with told_in_a_sentence(store.StoreError, PageError):
         records = [store.load(file)[1] for file in shown]
         content = render(records, comparisons)

@@ -5,26 +5,25 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 from click.testing import CliRunner
+from collection_runs import MACHINE, cell, cells, run, stored
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from travel_stage import COMMITTED, RESULTS, committed, keep
 
 from bench.cli import main
 from bench.cli.collection import README
-from bench.collection.find import FindError, find_runs, tracked_by_git
+from bench.collection.find import FindError, tracked_by_git
+from bench.collection.gathering import gather
 from bench.collection.readme import readme
-from bench.collection.shelf import shelved
-from bench.collection.side_by_side import Kept, groups
-from bench.records import Gpu
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from bench.records import Run
 
 replace = msgspec.structs.replace
@@ -32,11 +31,17 @@ LATER = {"id": "20261124-101112-0a1b", "started": "2026-11-24T10:11:12+00:00"}
 
 
 def rendered(*runs: Run) -> str:
-    return readme([Kept(f"machine/{run.id}", run) for run in runs]).decode()
+    """The README of these runs, made one after the other."""
+    with TemporaryDirectory() as name:
+        results = Path(name).resolve()
+        for place, each in enumerate(runs):
+            made = f"2026010{place + 1}-000000-aaaa"
+            stored(results, replace(each, id=made, started=f"2026-01-0{place + 1}"))
+        return readme(gather([results]).entries, results).decode()
 
 
 def on(run: Run, **machine: Any) -> Run:
-    return replace(run, machine=replace(run.machine, **machine), **LATER)
+    return replace(run, machine=replace(run.machine, **machine))
 
 
 def rows(text: str) -> list[list[str]]:
@@ -46,14 +51,14 @@ def rows(text: str) -> list[list[str]]:
 
 
 def test_the_committed_readme_is_what_the_committed_runs_say() -> None:
-    files = find_runs([RESULTS])
+    files = sorted(RESULTS.glob("*/*/run.json"))
     try:
         files = tracked_by_git(RESULTS, files)
     except FindError:
         pytest.skip("this is no checkout, so nothing says which runs are committed")
-    kept, left_out = shelved(files, RESULTS)
-    assert left_out == []
-    assert readme(kept).decode() == (RESULTS / README).read_text(), (
+    gathered = gather(files)
+    assert gathered.notes == []
+    assert readme(gathered.entries, RESULTS).decode() == (RESULTS / README).read_text(), (
         "render it again: freezebench collection --tracked"
     )
 
@@ -65,108 +70,82 @@ def test_everything_the_committed_readme_points_to_is_there(path: str) -> None:
     assert (RESULTS / path).exists()
 
 
-def test_a_row_tells_how_many_runs_there_are_and_leads_to_the_latest() -> None:
-    text = rendered(committed("full"), replace(committed("full"), **LATER))
-    row = next(row for row in rows(text) if row[1] == "2.15.0+cu132")
-    assert row[3:] == ["2", f"[2026-11-24](machine/{LATER['id']}/table.md)"]
-
-
-def test_a_strategy_shows_its_ratio_with_its_interval_and_its_verdict() -> None:
-    assert ["`no_grad`", "0.63 ±0.01 ✓"] in rows(rendered(committed("full", "no_grad")))
-
-
-def test_the_reference_is_1() -> None:
-    assert ["`full`", "1 ="] in rows(rendered(committed("no_grad", "full")))
-
-
-def test_another_torch_is_a_column_of_the_same_table() -> None:
-    run = committed("full", "no_grad")
-    (group,) = groups([Kept("a", run), Kept("b", on(run, torch="2.9.0"))])
-    assert [column.label for column in group.columns] == [
-        "Intel Xeon Processor 2 cores, torch 2.15.0+cu132",
-        "Intel Xeon Processor 2 cores, torch 2.9.0",
+def test_every_run_has_a_row_that_leads_to_its_table_the_latest_first() -> None:
+    links = re.findall(r"^\| (\[2026.*?\)) \|", rendered(run(), run()), re.MULTILINE)
+    assert links == [
+        "[2026-01-02](m/20260102-000000-aaaa/table.md)",
+        "[2026-01-01](m/20260101-000000-aaaa/table.md)",
     ]
 
 
-def test_columns_of_one_machine_and_torch_tell_what_else_differs() -> None:
-    run = committed("full")
-    gpus = [on(run, gpu=Gpu(power_limit_watts=watts)) for watts in (300.0, 700.0)]
-    (group,) = groups([Kept(str(place), one) for place, one in enumerate((run, *gpus))])
-    endings = {column.label.split(", ", 2)[2] for column in group.columns}
-    assert endings == {"gpu not recorded", "power_limit_watts 300.0", "power_limit_watts 700.0"}
+def test_a_row_tells_machine_torch_settings_and_workloads() -> None:
+    row = next(row for row in rows(rendered(run())) if row[0].startswith("[2026"))
+    assert row[1:] == ["AMD EPYC", "2.14", "cpu, float32, batch 64, 1 thread, adam", "`policy`"]
 
 
-def test_a_later_run_of_the_same_machine_takes_the_column() -> None:
-    run = committed("full")
-    (group,) = groups([Kept("later", replace(run, **LATER)), Kept("earlier", run)])
-    assert [column.kept.place for column in group.columns] == ["later"]
+def test_a_setting_that_its_workloads_have_in_several_is_left_out_of_a_row() -> None:
+    made = run(cells() + cells(workload="vit", batch=8))
+    row = next(row for row in rows(rendered(made)) if row[0].startswith("[2026"))
+    assert "batch" not in row[3]
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"batch": 8},
-        {"dtype": "bfloat16"},
-        {"optimizer": "sgd"},
-        {"threads": 1},
-        {"fingerprint": "f"},
-    ],
-    ids=lambda changes: next(iter(changes)),
-)
-def test_other_work_has_another_table(changes: dict[str, Any]) -> None:
-    run = committed("full")
-    other = replace(run, cells=[replace(run.cells[0], **changes)], **LATER)
-    assert len(groups([Kept("a", run), Kept("b", other)])) == 2
+def test_runs_that_differ_in_one_setting_have_a_table_below_its_heading() -> None:
+    text = rendered(run(), run(cells(threads=2)))
+    (heading,) = re.findall(r"^### (.*)$", text, re.MULTILINE)
+    assert heading == "More threads"
+    assert ["`no_grad`", "0.50 ±0.01 ✓", "0.50 ±0.01 ✓"] in rows(text)
 
 
-@pytest.mark.parametrize("setting", ["compile", "channels_last"])
-def test_other_requests_have_another_table_that_says_so(setting: str) -> None:
-    run = committed("full")
-    other = replace(run, request=replace(run.request, **{setting: True}), **LATER)
-    assert len(groups([Kept("a", run), Kept("b", other)])) == 2
-    assert setting.replace("_", "-") in rendered(other)
+def test_a_column_leads_to_the_table_of_its_run() -> None:
+    text = rendered(run(), run(cells(threads=2)))
+    assert "[2 threads](m/20260102-000000-aaaa/table.md)" in text
 
 
-def test_threads_of_the_host_are_no_work_of_an_accelerator() -> None:
-    run = committed("full")
-    sides = [
-        replace(run, cells=[replace(run.cells[0], device="cuda", threads=threads)])
-        for threads in (1, 2)
-    ]
-    assert len(groups([Kept(str(place), side) for place, side in enumerate(sides)])) == 1
+def test_a_later_run_of_the_same_kind_takes_the_column() -> None:
+    text = rendered(run(), run(cells(threads=2)), run())
+    assert "[1 thread](m/20260103-000000-aaaa/table.md)" in text
 
 
-def test_a_strategy_that_a_machine_lacks_is_absent_there() -> None:
-    one, other = committed("full", "no_grad"), on(committed("full"), torch="2.9.0")
-    assert ["`no_grad`", "0.63 ±0.01 ✓", "–"] in rows(rendered(one, other))
+def test_below_a_table_stands_what_it_says() -> None:
+    text = rendered(run(), run(cells({"requires_grad": 0.3, "no_grad": 0.5}, threads=2)))
+    assert "The ranking changes: " in text
 
 
-def test_the_order_of_the_runs_leaves_no_trace() -> None:
-    runs = [
-        committed("full"),
-        on(committed("full"), torch="2.9.0"),
-        on(committed("full"), name="A"),
-    ]
-    assert rendered(*runs) == rendered(*reversed(runs))
+def test_a_strategy_that_a_run_lacks_is_absent_there() -> None:
+    text = rendered(run([cell(), cell("no_grad")]), run([cell(threads=2)]))
+    assert ["`no_grad`", "0.50 ±0.01 ✓", "–"] in rows(text)
 
 
-def test_an_empty_collection_says_so() -> None:
-    assert "No run yet." in rendered()
+def test_a_cell_that_is_not_ok_shows_the_sign_of_its_verdict() -> None:
+    severed = [cell(threads=2), cell("no_grad", verdict="severed", threads=2)]
+    text = rendered(run([cell(), cell("no_grad")]), run(severed))
+    assert ["`no_grad`", "0.50 ±0.01 ✓", "– ×"] in rows(text)
+
+
+def test_runs_without_a_partner_have_no_table() -> None:
+    text = rendered(run(), run(cells(threads=2, dtype="bfloat16")))
+    assert "No two runs differ in one setting alone yet." in text
+
+
+def test_an_empty_collection_says_so(tmp_path: Path) -> None:
+    assert "No run yet." in readme([], tmp_path).decode()
 
 
 @settings(deadline=None, max_examples=60)
 @given(st.text(st.characters(codec="utf-8"), max_size=40), st.text(max_size=40))
 def test_names_add_no_markup_and_no_row(machine: str, workload: str) -> None:
-    run = committed("full")
-    named = on(replace(run, cells=[replace(run.cells[0], workload=workload)]), name=machine)
-    text, usual = rendered(named), rendered(run)
+    def pair(machine: str, workload: str) -> str:
+        made = [run(cells(workload=workload)), run(cells(workload=workload, threads=2))]
+        return rendered(*(on(each, cpu=machine) for each in made))
+
+    text, usual = pair(machine, workload), pair(MACHINE.cpu, "policy")
     assert len(text.splitlines()) == len(usual.splitlines())
     assert [len(row) for row in rows(text)] == [len(row) for row in rows(usual)]
 
 
 @pytest.mark.parametrize("name", ["<script>alert(1)</script>", "[x](http://y)", "a|b", "**bold**"])
 def test_a_hostile_name_is_text(name: str) -> None:
-    text = rendered(on(committed("full"), name=name))
+    text = rendered(on(run(), cpu=name))
     assert f"| {name} |" not in text
     assert f"[{name}" not in text
 

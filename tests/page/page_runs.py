@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from bench.records import (
     SCHEMA,
     Cell,
@@ -40,6 +42,17 @@ SCRIPT = "<script>alert(1)</script>"
 IMAGE = "</script><img src=x onerror=alert(1)>"
 LONG = "a_very_long_name_" * 12
 HEBREW = "\u05e8\u05e9\u05ea \u05e7\u05e4\u05d5\u05d0\u05d4"
+MACHINE = Machine(
+    name="AMD EPYC 9R14 2 cores",
+    cpu="AMD EPYC 9R14",
+    cores=2,
+    memory_bytes=8 * 2**30,
+    os="Linux 6.1",
+    python="3.11.9",
+    torch="2.14.1",
+    torchvision="0.29.0",
+    blas="mkl",
+)
 EMOJI = "🧊 frozen 🧊"
 
 
@@ -166,17 +179,7 @@ def build_run(
             compile=False,
             channels_last=False,
         ),
-        machine=Machine(
-            name=machine,
-            cpu="AMD EPYC 9R14",
-            cores=2,
-            memory_bytes=8 * 2**30,
-            os="Linux 6.1",
-            python="3.11.9",
-            torch="2.14.1",
-            torchvision="0.29.0",
-            blas="mkl",
-        ),
+        machine=msgspec.structs.replace(MACHINE, name=machine),
         project=Project("0.1.0", "b8baa1712345", False),
         cells=list(cells),
         synthetic=synthetic,

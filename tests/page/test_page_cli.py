@@ -13,7 +13,7 @@ from page_runs import build_cell, build_run
 from bench.cli import main
 from bench.cli.exits import DONE, WRONG_REQUEST
 
-PLAIN = msgspec.json.encode(build_run(cells=[build_cell(verdict="severed")]))
+PLAIN = build_run(cells=[build_cell(verdict="severed")])
 
 
 @pytest.fixture(name="results")
@@ -21,7 +21,8 @@ def results_folder(tmp_path):
     for name in ("one", "other"):
         folder = tmp_path / "results" / "machine" / name
         folder.mkdir(parents=True)
-        (folder / "run.json").write_bytes(PLAIN)
+        run = msgspec.structs.replace(PLAIN, id=name)
+        (folder / "run.json").write_bytes(msgspec.json.encode(run))
     return tmp_path / "results"
 
 
@@ -53,8 +54,8 @@ def test_a_run_that_is_named_twice_is_shown_once(results, tmp_path):
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda folder: None, "cannot read"),
-        (lambda folder: folder.mkdir(), "holds no run"),
+        (lambda folder: None, "there is no"),
+        (lambda folder: folder.mkdir(), "there is no run in"),
         (lambda folder: folder.write_text('{"schema"'), "is truncated or no JSON"),
         (lambda folder: folder.write_text('{"schema": 99}'), "has schema 99"),
         (lambda folder: folder.write_text('{"schema": 1}'), "is not a valid run"),
