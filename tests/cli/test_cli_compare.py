@@ -145,3 +145,25 @@ def test_a_comparison_imports_no_torch(results):
         [sys.executable, "-c", code, results], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines()[-1] == "False False"
+
+
+def test_every_comparison_is_shown_that_the_runs_allow(results):
+    done = compare(results, "--every")
+    assert (done.exit_code, "=== by dtype ===" in done.output) == (0, True)
+    assert "bfloat16" in done.output
+
+
+def test_without_a_pair_of_runs_it_says_so(results):
+    done = compare(results / "m" / "r0", "--every")
+    assert (done.exit_code, "No two of these runs differ in one setting" in done.output) == (
+        0,
+        True,
+    )
+
+
+@pytest.mark.parametrize(
+    "option", [["--by", "dtype"], ["--only", "dtype=float32"], ["--csv", "file.csv"]]
+)
+def test_every_is_not_one_comparison(results, option):
+    done = compare(results, "--every", *option)
+    assert (done.exit_code, option[0] in done.output) == (2, True)

@@ -45,6 +45,34 @@ def test_a_folder_stands_for_all_runs_in_it(results, tmp_path, named):
     assert "holds 2 runs" in done.output
 
 
+@pytest.fixture(name="pair")
+def two_that_differ_in_threads(tmp_path):
+    for threads in (1, 2):
+        folder = tmp_path / "pair" / "machine" / str(threads)
+        folder.mkdir(parents=True)
+        made = [build_cell(strategy=name, threads=threads) for name in ("full", "no_grad")]
+        run = msgspec.structs.replace(build_run(cells=made), id=str(threads))
+        (folder / "run.json").write_bytes(msgspec.json.encode(run))
+    return tmp_path / "pair"
+
+
+def test_runs_that_may_be_compared_are_compared_first(pair, tmp_path):
+    done = _call("page", pair, "-o", tmp_path / "page.html")
+    assert done.exit_code == DONE, done.output
+    assert "Side by side, by threads" in (tmp_path / "page.html").read_text()
+
+
+def test_what_was_asked_for_and_may_not_lie_side_by_side_is_refused(pair, tmp_path):
+    done = _call("page", pair, "-o", tmp_path / "page.html", "--by", "dtype")
+    assert (done.exit_code, "--allow threads" in done.output) == (WRONG_REQUEST, True)
+    assert not (tmp_path / "page.html").exists()
+
+
+def test_a_run_that_is_left_out_of_what_was_asked_for_has_no_section(pair, tmp_path):
+    done = _call("page", pair, "-o", tmp_path / "page.html", "--only", "threads=1")
+    assert "holds 1 run in" in done.output
+
+
 def test_a_run_that_is_named_twice_is_shown_once(results, tmp_path):
     one = results / "machine" / "one"
     done = _call("page", one, one / "run.json", "-o", tmp_path / "page.html")
