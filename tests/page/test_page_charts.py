@@ -10,10 +10,6 @@ from bench.page.chart import NAME_WIDTH, labels
 from bench.page.charts import pareto, phases, ratio, turns
 from bench.records import Telemetry
 
-points = st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=1, max_size=12).map(
-    lambda pairs: [pareto._Point(build_cell(), *pair) for pair in pairs]
-)
-
 
 def _values(chart, layer):
     return chart.spec["layer"][layer]["data"]["values"]
@@ -32,19 +28,6 @@ def test_labels_tell_strategies_apart(names):
 @given(st.text())
 def test_a_label_is_short(name):
     assert len(labels([name])[name]) <= NAME_WIDTH
-
-
-@given(points)
-def test_the_front_is_never_empty(some):
-    assert pareto.unbeaten(some)
-
-
-@given(points)
-def test_what_is_off_the_front_is_beaten_by_something_on_it(some):
-    front = pareto.unbeaten(some)
-    assert all(
-        any(other.time <= one.time and other.peak <= one.peak for other in front) for one in some
-    )
 
 
 def test_only_what_is_ok_is_ranked():

@@ -1,9 +1,11 @@
-"""Time against peak memory: which strategies no other beats in both."""
+"""Time against peak memory: which strategies no other beats."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bench.collection.figures import figures
+from bench.collection.pareto import unbeaten
 from bench.page import theme
 from bench.page.chart import Chart, Row, labels, named_colours, tooltip
 from bench.report.reading import is_reference, ratio, words
@@ -34,7 +36,8 @@ def draw(cells: list[Cell]) -> Chart | None:
     points = [point for cell in cells if (point := _point(cell)) is not None]
     if len(points) < 2:
         return None
-    front = unbeaten([point for point in points if point.cell.verdict == "ok"])
+    best = unbeaten(figures(cells))
+    front = [point for point in points if point.cell.strategy in best]
     shown = labels([cell.strategy for cell in cells])
     rows = [_row(point, point in front, shown) for point in points]
     right = max(point.time for point in points) * 1.1
@@ -44,11 +47,10 @@ def draw(cells: list[Cell]) -> Chart | None:
                   "labelExpr": f"datum.label + '{TIMES}'"}}  # fmt: skip
     y = {"type": "quantitative", "scale": {"domain": [0, top], "nice": False},
          "axis": {"title": "peak memory, MiB", "labelPadding": 4}}  # fmt: skip
-    steps = [{"time": point.time, "mib": point.peak} for point in sorted(front, key=_by_time)]
     kinds = [kind for kind in _COLOURS if any(row["kind"] == kind for row in rows)]
     layers: list[dict[str, Any]] = [
         {
-            "data": {"values": steps},
+            "data": {"values": _stairs(front)},
             "mark": {"type": "line", "interpolate": "step-after", "color": theme.BLUE,
                      "strokeWidth": 1.5, "strokeDash": [4, 3], "opacity": 0.8},
             "encoding": {"x": {**x, "field": "time"}, "y": {**y, "field": "mib"}},
@@ -85,8 +87,7 @@ def draw(cells: list[Cell]) -> Chart | None:
     return Chart(
         "Time against memory",
         "Lower left is better. Only what is ok is ranked: a strategy is beaten if another takes no "
-        "more of both and less of one. Near the front a difference may be noise; the intervals are "
-        "in the table.",
+        "more time, memory or energy, and beyond doubt less of one of them.",
         {
             "width": 420,
             "height": _HEIGHT,
@@ -97,18 +98,15 @@ def draw(cells: list[Cell]) -> Chart | None:
     )
 
 
-def unbeaten(points: list[_Point]) -> list[_Point]:
-    """Those that no other point beats: none takes at most as much of both and less of one."""
-    return [
-        one
-        for one in points
-        if not any(
-            other.time <= one.time
-            and other.peak <= one.peak
-            and (other.time < one.time or other.peak < one.peak)
-            for other in points
-        )
-    ]
+def _stairs(front: list[_Point]) -> list[Row]:
+    """Corners of the line below which nothing lies; those of the front above it are left out."""
+    lowest = float("inf")
+    corners = []
+    for point in sorted(front, key=_by_time):
+        if point.peak < lowest:
+            lowest = point.peak
+            corners.append({"time": point.time, "mib": point.peak})
+    return corners
 
 
 def _by_time(point: _Point) -> float:
