@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bench.cli.comparing import comparing, gathered, option_of, refused_in_a_sentence, typed
-from bench.cli.gate.outputs import OutputError, refuse_unwritable, write
 from bench.cli.options import NearChoice, picture
+from bench.cli.outputs import OutputError, refuse_unwritable, write
 from bench.cli.telling import refuse, told_in_a_sentence
 
 if TYPE_CHECKING:

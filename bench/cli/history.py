@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from bench import store
-from bench.cli.gate.outputs import OutputError, refuse_unwritable, write
 from bench.cli.options import NearChoice
+from bench.cli.outputs import OutputError, refuse_unwritable, write
 from bench.cli.telling import refuse, told_in_a_sentence
 
 if TYPE_CHECKING:

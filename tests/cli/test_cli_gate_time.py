@@ -20,8 +20,8 @@ from click.testing import CliRunner, Result
 from rich.console import Console
 
 from bench.cli import main
-from bench.cli.gate.outputs import OutputError, append, refuse_unwritable, write
 from bench.cli.gate.time import time_
+from bench.cli.outputs import OutputError, append, refuse_unwritable, write
 from bench.gate.time import gate as room
 from bench.gate.time.checkout import CheckoutError
 from bench.gate.time.comparison import BudgetError

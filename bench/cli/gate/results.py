@@ -10,7 +10,7 @@ import click
 
 from bench import store
 from bench.cli.gate.options import exit_code, margins, markdown_option, strict_option
-from bench.cli.gate.outputs import OutputError, append, refuse_unwritable
+from bench.cli.outputs import OutputError, append, refuse_unwritable
 from bench.cli.telling import refuse, told_in_a_sentence
 
 if TYPE_CHECKING:

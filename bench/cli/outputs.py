@@ -1,4 +1,4 @@
-"""The files that a gate is asked to write: found writable before it measures, written whole."""
+"""The files that a command is asked to write: found writable before it begins, written whole."""
 
 from __future__ import annotations
 
