@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench.report.names import printable
-from bench.report.reading import largest_relative, words
+from bench.report.reading import behind, words
 from bench.report.units import ABSENT, magnitude
 
 if TYPE_CHECKING:
@@ -57,19 +57,7 @@ def _hazard(cell: Cell) -> Hazard:
 
 
 def _moment(verdict: Verdict, drift: Drift | None) -> Moment:
-    return Moment(verdict, words(verdict), _figure(verdict, drift))
-
-
-def _figure(verdict: Verdict, drift: Drift | None) -> str:
-    if drift is None:
-        return ""
-    if verdict == "severed" and drift.without_gradient:
-        return f"{len(drift.without_gradient)} without gradient"
-    if verdict == "leaks" and drift.moved:
-        return f"moved {magnitude(largest_relative(drift))}"
-    if verdict in ("ok", "diverges") and drift.update_error:
-        return f"update off {magnitude(drift.update_error)}"
-    return ""
+    return Moment(verdict, words(verdict), "" if verdict == "ok" else behind(verdict, drift))
 
 
 def _moved(drift: Drift | None) -> list[str]:

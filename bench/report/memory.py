@@ -9,12 +9,13 @@ from matplotlib.patches import Patch
 
 from bench.report import look
 from bench.report.facets import Facet, facets, say
+from bench.report.reading import memory_parts
 from bench.report.units import MIB
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from bench.records import Cell, Memory, Run
+    from bench.records import Cell, Run
     from bench.report.sheet import Entry
 
 _COLOURS = {
@@ -46,7 +47,7 @@ def draw(run: Run) -> Figure:
                 facet.axes.set_xticks([])
             facet.axes.set_xlabel("MiB")
             for height, cell in facet.cells:
-                if cell.memory.peak_bytes is None and not _parts(cell.memory):
+                if cell.memory.peak_bytes is None and not memory_parts(cell.memory):
                     say(facet.axes, height, _absent(cell))
         return figure
 
@@ -56,7 +57,7 @@ def _absent(cell: Cell) -> str:
 
 
 def _legend(run: Run) -> list[Entry]:
-    parts = [part for cell in run.cells for part in _parts(cell.memory)]
+    parts = [part for cell in run.cells for part in memory_parts(cell.memory)]
     shown = {name for name, _, _ in parts}
     entries: list[Entry] = [
         (Patch(color=colour, lw=0), name) for name, colour in _COLOURS.items() if name in shown
@@ -69,33 +70,12 @@ def _legend(run: Run) -> list[Entry]:
     return [*entries, (peak, "measured peak"), (predicted, "predicted peak")]
 
 
-def _parts(memory: Memory) -> list[tuple[str, bool, int]]:
-    """Name, whether it belongs to the frozen part, and bytes, in the order of the stack."""
-    splits = {
-        "parameters": memory.parameter_bytes,
-        "buffers": memory.buffer_bytes,
-        "gradients": memory.gradient_bytes,
-        "optimizer": memory.optimizer_bytes,
-    }
-    parts = []
-    for name, split in splits.items():
-        if split is not None:
-            parts += [(name, False, split.trainable), (name, True, split.frozen)]
-    for name, size in (
-        ("saved for backward", memory.saved_bytes),
-        ("strategy's own", memory.strategy_bytes),
-    ):
-        if size is not None:
-            parts.append((name, False, size))
-    return [part for part in parts if part[2] > 0]
-
-
 def _stacks(facet: Facet) -> list[float]:
     """Draw the stacks of one workload; returns where each ends, in MiB."""
     ends = dict.fromkeys((height for height, _ in facet.cells), 0.0)
     rows: dict[tuple[str, bool], list[tuple[int, float, float, tuple[float, float, float]]]] = {}
     for height, cell in facet.cells:
-        for name, frozen, size in _parts(cell.memory):
+        for name, frozen, size in memory_parts(cell.memory):
             shade = look.toned(_COLOURS[name], cell.verdict)
             rows.setdefault((name, frozen), []).append((height, size / MIB, ends[height], shade))
             ends[height] += size / MIB

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bench.report.units import magnitude
+
 if TYPE_CHECKING:
-    from bench.records import Cell, Drift, Interval, Run, Verdict
+    from bench.records import Cell, Drift, Interval, Memory, Run, Verdict
 
 VERDICTS: tuple[Verdict, ...] = ("reference", "ok", "leaks", "severed", "diverges", "failed")
 
@@ -74,6 +76,45 @@ def frozen_kept(cell: Cell) -> int | None:
     if gradient is None or optimizer is None:
         return None
     return gradient.frozen + optimizer.frozen
+
+
+def memory_parts(memory: Memory) -> list[tuple[str, bool, int]]:
+    """Name, whether it belongs to the frozen part, and bytes, in the order of a stack."""
+    splits = {
+        "parameters": memory.parameter_bytes,
+        "buffers": memory.buffer_bytes,
+        "gradients": memory.gradient_bytes,
+        "optimizer": memory.optimizer_bytes,
+    }
+    parts = []
+    for name, split in splits.items():
+        if split is not None:
+            parts += [(name, False, split.trainable), (name, True, split.frozen)]
+    for name, size in (
+        ("saved for backward", memory.saved_bytes),
+        ("strategy's own", memory.strategy_bytes),
+    ):
+        if size is not None:
+            parts.append((name, False, size))
+    return [part for part in parts if part[2] > 0]
+
+
+def joules(cell: Cell) -> Interval | None:
+    """What a step takes from the socket, or `None` where the machine has no counter of it."""
+    return None if cell.energy is None else cell.energy.joules
+
+
+def behind(verdict: Verdict, drift: Drift | None) -> str:
+    """The figure behind a verdict in a few words; nothing where there is none to tell."""
+    if drift is None:
+        return ""
+    if verdict == "severed" and drift.without_gradient:
+        return f"{len(drift.without_gradient)} without grad"
+    if verdict == "leaks" and drift.moved:
+        return f"moved {magnitude(largest_relative(drift))}"
+    if verdict in ("ok", "diverges") and drift.update_error is not None:
+        return f"update off {magnitude(drift.update_error)}"
+    return ""
 
 
 def largest_relative(drift: Drift) -> float | None:

@@ -13,6 +13,7 @@ from bench.report.reading import (
     frozen_kept,
     ideal,
     is_reference,
+    joules,
     ratio,
     seconds,
     words,
@@ -35,6 +36,7 @@ _COLUMNS = (
     ("FLOPs allow", "--:"),
     ("peak MiB", "--:"),
     ("saved MiB", "--:"),
+    ("J a step", "--:"),
     ("frozen grad+opt MiB", "--:"),
 )
 
@@ -48,8 +50,9 @@ _HOW_TO_READ = (
     "a gradient, `diverges` updated it otherwise, `failed` did not run; *midway* is the same for a "
     "freeze in the middle of training. "
     "*Peak* is the highest sum of live tensors during a step, *saved* what the graph keeps for the "
-    "backward pass, *frozen grad+opt* the gradients and optimizer state that the frozen part still "
-    f"costs, and {units.ABSENT} was not measured."
+    "backward pass, *J a step* what came from the socket, idle power included, *frozen grad+opt* "
+    "the gradients and optimizer state that the frozen part still costs, and "
+    f"{units.ABSENT} was not measured."
 )
 
 
@@ -138,7 +141,7 @@ def _table(cells: list[Cell]) -> str:
 
 
 def _row(cell: Cell) -> list[str]:
-    allowed = ideal(cell, "total")
+    allowed, spent = ideal(cell, "total"), joules(cell)
     return [
         code(cell.strategy),
         words(cell.verdict),
@@ -154,6 +157,7 @@ def _row(cell: Cell) -> list[str]:
         units.ABSENT if allowed is None else units.share(allowed),
         units.mebibytes(cell.memory.peak_bytes),
         units.mebibytes(cell.memory.saved_bytes),
+        units.ABSENT if spent is None else units.number(spent.value),
         units.mebibytes(frozen_kept(cell)),
     ]
 

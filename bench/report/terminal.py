@@ -15,6 +15,7 @@ from bench.report.reading import (
     frozen_kept,
     ideal,
     is_reference,
+    joules,
     ratio,
     reference,
     seconds,
@@ -106,6 +107,10 @@ def _columns(cells: list[Cell], roomy: bool) -> list[_Column]:
         value = ideal(cell, "total")
         return units.ABSENT if value is None else units.share(value)
 
+    def energy(cell: Cell) -> str:
+        spent = joules(cell)
+        return units.ABSENT if spent is None else f"{units.number(spent.value)} J"
+
     midway = [units.ABSENT if cell.midway is None else cell.midway.verdict for cell in cells]
     return [
         _Column("total", 4, time("total")),
@@ -115,8 +120,9 @@ def _columns(cells: list[Cell], roomy: bool) -> list[_Column]:
         _Column("FLOPs allow", 5, [allowed(cell) for cell in cells]),
         _Column("forward", 1, time("forward")),
         _Column("update", 3, time("update")),
-        _Column("saved MiB", 7, [size(cell.memory.saved_bytes) for cell in cells]),
-        _Column("frozen grad+opt MiB", 8, [size(frozen_kept(cell)) for cell in cells]),
+        _Column("energy", 7, [energy(cell) for cell in cells]),
+        _Column("saved MiB", 8, [size(cell.memory.saved_bytes) for cell in cells]),
+        _Column("frozen grad+opt MiB", 9, [size(frozen_kept(cell)) for cell in cells]),
     ]
 
 
@@ -127,7 +133,10 @@ def _fitting(groups: list[list[Cell]], console: Console) -> set[str]:
     room -= max(len(verdict) for verdict in SIGNS) + 2 + _GAP
     shown: set[str] = set()
     for alike in zip(*columns, strict=True):
-        texts = [text for column in alike for text in (column.title, *column.texts)]
+        texts = [text for column in alike for text in column.texts]
+        if all(text == units.ABSENT for text in texts):
+            continue  # energy, say, where no machine tells it
+        texts.append(alike[0].title)
         room -= max(map(len, texts)) + _GAP
         if room < 0:
             break

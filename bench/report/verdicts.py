@@ -10,9 +10,8 @@ from matplotlib.colors import ListedColormap
 
 from bench.report import look
 from bench.report.names import fold
-from bench.report.reading import VERDICTS, largest_relative, strategies_of, words
+from bench.report.reading import VERDICTS, behind, strategies_of, words
 from bench.report.sheet import MARGIN, empty, sheet
-from bench.report.units import magnitude
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from bench.records import Cell, Drift, Run, Verdict
+    from bench.records import Cell, Run, Verdict
 
 _PANELS = ("frozen before the first step", "frozen in the middle of training")
 _TITLE = "Did it stay frozen, and did the rest train?"
@@ -123,22 +122,10 @@ def _found(cell: Cell | None, midway: bool) -> tuple[Verdict | None, str]:
     if cell is None:
         return None, "not run"
     if not midway:
-        return cell.verdict, _figure(cell.verdict, cell.drift)
+        return cell.verdict, behind(cell.verdict, cell.drift)
     if cell.midway is None:
         return None, "not measured"
-    return cell.midway.verdict, _figure(cell.midway.verdict, cell.midway.drift)
-
-
-def _figure(verdict: Verdict, drift: Drift | None) -> str:
-    if drift is None:
-        return ""
-    if verdict == "severed" and drift.without_gradient:
-        return f"{len(drift.without_gradient)} without grad"
-    if verdict == "leaks" and drift.moved:
-        return f"moved {magnitude(largest_relative(drift))}"
-    if verdict in ("ok", "diverges") and drift.update_error is not None:
-        return f"update off {magnitude(drift.update_error)}"
-    return ""
+    return cell.midway.verdict, behind(cell.midway.verdict, cell.midway.drift)
 
 
 def _write(axes: Axes, y: float, x: float, verdict: Verdict | None, figure: str) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 
+import msgspec
 import pytest
 from rich.console import Console
 
+from bench.records import Energy, Interval
 from bench.report.sentences import sentences, winner
 from bench.report.terminal import show
 
@@ -44,6 +46,17 @@ def test_a_wide_terminal_shows_both_bounds_and_every_phase(make_run):
     assert header.split()[:7] == [
         "strategy", "verdict", "midway", "forward", "backward", "update", "total",
     ]  # fmt: skip
+
+
+def test_energy_is_a_column_where_it_was_measured(make_run):
+    run = make_run(("policy",), strategies=("full", "no_grad"))
+    spent = Energy(Interval(12.5, 12.0, 13.0), "gpu counter", 100, 2.5)
+    cells = [msgspec.structs.replace(cell, energy=spent) for cell in run.cells]
+    assert "12.5 J" in _shown(msgspec.structs.replace(run, cells=cells), 180)
+
+
+def test_energy_is_no_column_where_no_machine_told_it(make_run):
+    assert "energy" not in _shown(make_run(("policy",)), 180)
 
 
 def test_equal_reasons_are_said_once(make_run):

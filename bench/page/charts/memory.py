@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from bench.page import theme
 from bench.page.chart import Chart, Row, labels, layered, named_colours, strategies_axis, tooltip
-from bench.report.reading import words
+from bench.report.reading import memory_parts, words
 from bench.report.units import MIB, mebibytes
 
 if TYPE_CHECKING:
-    from bench.records import Cell, Memory
+    from bench.records import Cell
 
 _COLOURS = {
     "parameters": theme.GREY,
@@ -86,41 +86,19 @@ def draw(cells: list[Cell]) -> Chart | None:
     )
 
 
-def _parts(memory: Memory) -> list[tuple[str, str, int]]:
-    """Name, whose it is, and bytes, in the order of the stack."""
-    splits = {
-        "parameters": memory.parameter_bytes,
-        "buffers": memory.buffer_bytes,
-        "gradients": memory.gradient_bytes,
-        "optimizer": memory.optimizer_bytes,
-    }
-    parts = []
-    for name, split in splits.items():
-        if split is not None:
-            parts += [(name, "the trainable part", split.trainable)]
-            parts += [(name, "the frozen part", split.frozen)]
-    for name, size in (
-        ("saved for backward", memory.saved_bytes),
-        ("strategy's own", memory.strategy_bytes),
-    ):
-        if size is not None:
-            parts.append((name, "the step", size))
-    return [part for part in parts if part[2] > 0]
-
-
 def _rows(cell: Cell, label: str) -> list[Row]:
     rows: list[Row] = []
     end = 0.0
-    for name, whose, size in _parts(cell.memory):
+    for name, frozen, size in memory_parts(cell.memory):
         rows.append({
             "strategy": label,
             "part": name,
-            "belongs to": whose,
+            "belongs to": "the frozen part" if frozen else "the rest",
             "start": end,
             "end": end + size / MIB,
             "size": f"{mebibytes(size)} MiB",
             "verdict": words(cell.verdict),
-            "opacity": _FROZEN if whose == "the frozen part" else 1,
+            "opacity": _FROZEN if frozen else 1,
         })  # fmt: skip
         end += size / MIB
     return rows
