@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from bench import store
 from bench.cli.telling import told_in_a_sentence
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bench.collection.compared import Comparison
 
 README = "README.md"
 
@@ -18,12 +24,14 @@ README = "README.md"
 def collection(results: Path, tracked: bool) -> None:
     """Render RESULTS/README.md: which runs are there, and what they say side by side.
 
+    The heat maps that it leads to, by-*.png, are drawn beside it.
+
     RESULTS is `results` if not given. Runs that are not done, were made up or cannot be read are
     left out, and named.
     """
     from bench.collection.find import FindError, tracked_by_git  # noqa: PLC0415  commands start fast
     from bench.collection.gathering import CollectionError, gather  # noqa: PLC0415  likewise
-    from bench.collection.readme import ReadmeError, readme  # noqa: PLC0415  likewise
+    from bench.collection.readme import ReadmeError, readme, side_by_side  # noqa: PLC0415  likewise
 
     with told_in_a_sentence(FindError, CollectionError, ReadmeError, store.StoreError):
         gathered = gather([results])
@@ -34,7 +42,9 @@ def collection(results: Path, tracked: bool) -> None:
         finished = [
             entry for entry in entries if entry.head.state == "done" and not entry.head.synthetic
         ]
-        store.RunFolder(results).write(README, readme(finished, results.resolve()))
+        comparisons = side_by_side(finished)
+        text = readme(finished, results.resolve(), comparisons)
+        _write(results, {README: text, **_pictures(comparisons)})
     left_out = [
         f"{entry.file} {'was made up for a test' if entry.head.synthetic else 'is not done'}"
         for entry in entries
@@ -43,3 +53,18 @@ def collection(results: Path, tracked: bool) -> None:
     for sentence in (*gathered.notes, *left_out):
         click.echo(f"left out: {sentence.removeprefix('left out: ')}", err=True)
     click.echo(f"{results / README} tells of {len(finished)} run{'s' * (len(finished) != 1)}")
+
+
+def _pictures(comparisons: Mapping[str, Comparison]) -> dict[str, bytes]:
+    from bench.report.comparison.heat import draw  # noqa: PLC0415  brings matplotlib along
+    from bench.report.look import render  # noqa: PLC0415  likewise
+
+    return {name: render(draw(each, "total"), "png") for name, each in comparisons.items()}
+
+
+def _write(results: Path, files: Mapping[str, bytes]) -> None:
+    """The files, and no heat map of a comparison that is no more."""
+    store.RunFolder(results).write_all(files.items())
+    for picture in results.glob("by-*.png"):
+        if picture.name not in files:
+            picture.unlink()

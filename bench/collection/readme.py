@@ -16,7 +16,7 @@ from bench.report.table_md import code, escape
 from bench.report.units import ABSENT
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from bench.collection.compared import Compared, Comparison, Figures
@@ -43,7 +43,17 @@ class ReadmeError(Exception):
     """The README cannot be rendered; the message says what is missing."""
 
 
-def readme(entries: Sequence[Entry], results: Path) -> bytes:
+def side_by_side(entries: Sequence[Entry]) -> dict[str, Comparison]:
+    """Every comparison that the runs allow, by the name that its heat map has beside the README."""
+    found: dict[str, Comparison] = {}
+    for comparison in alike(_in_order(entries)):
+        name = f"by-{comparison.axis.replace('_', '-')}"
+        number = 1 + sum(known.axis == comparison.axis for known in found.values())
+        found[f"{name}-{number}.png" if number > 1 else f"{name}.png"] = comparison
+    return found
+
+
+def readme(entries: Sequence[Entry], results: Path, comparisons: Mapping[str, Comparison]) -> bytes:
     """UTF-8 Markdown, the same for the same runs: it holds no date but theirs.
 
     Whatever text comes from a run is escaped here, and the template adds none of its own.
@@ -51,6 +61,7 @@ def readme(entries: Sequence[Entry], results: Path) -> bytes:
     Args:
         entries: the runs, in any order.
         results: the folder that they are in; links are relative to it.
+        comparisons: of them, from `side_by_side`.
 
     Raises:
         ReadmeError: jinja2 is not installed.
@@ -70,14 +81,14 @@ def readme(entries: Sequence[Entry], results: Path) -> bytes:
         autoescape=False,
     )
     template = environment.from_string((files(__package__) / TEMPLATE).read_text("utf-8"))
-    ordered = sorted(entries, key=lambda entry: (entry.head.started, entry.head.id))
+    ordered = _in_order(entries)
     links = {
         entry.head.id: quote(f"{entry.file.parent.relative_to(results).as_posix()}/table.md")
         for entry in ordered
     }
     text = template.render(
         runs=[_run(entry, ordered, links) for entry in reversed(ordered)],
-        axes=_by_axis(alike(ordered), links),
+        axes=_by_axis(comparisons, links),
         signs=[(SIGNS[verdict], verdict) for verdict in SIGNS],
         absent=ABSENT,
     )
@@ -108,15 +119,20 @@ def _run(entry: Entry, among: Sequence[Entry], links: dict[str, str]) -> dict[st
     }
 
 
-def _by_axis(comparisons: Sequence[Comparison], links: dict[str, str]) -> dict[str, list[Any]]:
-    """The tables of each axis, by its heading."""
-    found: dict[str, list[Any]] = {}
-    for comparison in comparisons:
+def _by_axis(
+    comparisons: Mapping[str, Comparison], links: dict[str, str]
+) -> dict[str, list[dict[str, Any]]]:
+    """The comparisons of each axis, by its heading: a heat map's name, and tables."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for picture, comparison in comparisons.items():
+        tables = [_table(compared, comparison, links) for compared in comparison.workloads]
         heading = AXES.get(comparison.axis, comparison.axis)
-        found.setdefault(heading, []).extend(
-            _table(compared, comparison, links) for compared in comparison.workloads
-        )
+        found.setdefault(heading, []).append({"picture": picture, "tables": tables})
     return found
+
+
+def _in_order(entries: Sequence[Entry]) -> list[Entry]:
+    return sorted(entries, key=lambda entry: (entry.head.started, entry.head.id))
 
 
 def _table(compared: Compared, comparison: Comparison, links: dict[str, str]) -> dict[str, Any]:

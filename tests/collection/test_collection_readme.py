@@ -21,7 +21,7 @@ from bench.cli import main
 from bench.cli.collection import README
 from bench.collection.find import FindError, tracked_by_git
 from bench.collection.gathering import gather
-from bench.collection.readme import readme
+from bench.collection.readme import readme, side_by_side
 
 if TYPE_CHECKING:
     from bench.records import Run
@@ -37,7 +37,8 @@ def rendered(*runs: Run) -> str:
         for place, each in enumerate(runs):
             made = f"2026010{place + 1}-000000-aaaa"
             stored(results, replace(each, id=made, started=f"2026-01-0{place + 1}"))
-        return readme(gather([results]).entries, results).decode()
+        entries = gather([results]).entries
+        return readme(entries, results, side_by_side(entries)).decode()
 
 
 def on(run: Run, **machine: Any) -> Run:
@@ -58,7 +59,8 @@ def test_the_committed_readme_is_what_the_committed_runs_say() -> None:
         pytest.skip("this is no checkout, so nothing says which runs are committed")
     gathered = gather(files)
     assert gathered.notes == []
-    assert readme(gathered.entries, RESULTS).decode() == (RESULTS / README).read_text(), (
+    text = readme(gathered.entries, RESULTS, side_by_side(gathered.entries)).decode()
+    assert text == (RESULTS / README).read_text(), (
         "render it again: freezebench collection --tracked"
     )
 
@@ -128,7 +130,7 @@ def test_runs_without_a_partner_have_no_table() -> None:
 
 
 def test_an_empty_collection_says_so(tmp_path: Path) -> None:
-    assert "No run yet." in readme([], tmp_path).decode()
+    assert "No run yet." in readme([], tmp_path, {}).decode()
 
 
 @settings(deadline=None, max_examples=60)
@@ -163,6 +165,21 @@ def test_what_is_no_finished_run_is_left_out_and_named(tmp_path: Path) -> None:
     assert done.exit_code == 0
     assert done.output.count("left out: ") == 3
     assert "tells of 1 run\n" in done.output
+
+
+def test_every_comparison_has_a_heat_map_that_the_readme_leads_to(tmp_path: Path) -> None:
+    for place, threads in enumerate((1, 2)):
+        stored(tmp_path, run(cells(threads=threads), id=f"{place}", synthetic=False))
+    assert typed(tmp_path).exit_code == 0
+    assert (tmp_path / "by-threads.png").read_bytes().startswith(b"\x89PNG")
+    assert "[As a heat map](by-threads.png)" in (tmp_path / README).read_text()
+
+
+def test_the_heat_map_of_a_comparison_that_is_no_more_goes(tmp_path: Path) -> None:
+    keep(tmp_path, committed("full"))
+    (tmp_path / "by-threads.png").write_bytes(b"old")
+    typed(tmp_path)
+    assert not (tmp_path / "by-threads.png").exists()
 
 
 def test_a_folder_without_runs_is_refused(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 ABSOLUTE = "absolute, not comparable beyond its machine"
 
 _METRIC_WORDS = {"total": "total time", "peak_bytes": "peak memory", "joules": "energy"}
+_FOR_MACHINES = ("schema", "switches")  # must be equal, and tell a reader nothing
 _NAME_WIDTH = 48
 _SHOWN = 4  # names or columns that a sentence lists
 
@@ -153,7 +154,11 @@ def how_to_read(phase: str) -> str:
 
 def settings(compared: Compared) -> str:
     """What all columns of a workload have in common, on one line."""
-    known = {name: value for name, value in compared.settings.items() if value not in UNTELLING}
+    known = {
+        name: value
+        for name, value in compared.settings.items()
+        if value not in UNTELLING and name not in _FOR_MACHINES
+    }
     return " · ".join(f"{name.replace('_', '-')} {value}" for name, value in known.items())
 
 
