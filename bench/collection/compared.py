@@ -83,6 +83,15 @@ class Agreement:
 
 
 @dataclass(frozen=True)
+class Apart:
+    """A strategy whose ratio in column `one` differs from that in `other` by more than noise."""
+
+    strategy: str
+    one: int
+    other: int
+
+
+@dataclass(frozen=True)
 class Compared:
     """One workload over the columns that have it.
 
@@ -93,6 +102,7 @@ class Compared:
         figures: by strategy and column.
         unbeaten: by column, the strategies with verdict `ok` that none other beats in every metric.
         always_unbeaten: those that are unbeaten in every column.
+        apart: whose ratio differs between columns, the largest difference first.
         stands: by column, id of the run that these figures are from.
     """
 
@@ -106,6 +116,7 @@ class Compared:
     unbeaten: dict[int, list[str]]
     always_unbeaten: list[str]
     stands: dict[int, str] = field(default_factory=dict)
+    apart: list[Apart] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

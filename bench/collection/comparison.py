@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import combinations
 from typing import TYPE_CHECKING
 
+from bench.collection.apart import apart
 from bench.collection.asked import Asked, UnknownNameError
 from bench.collection.columns import Side, machines, sides
 from bench.collection.compared import Column, Compared, Comparison, Figures
@@ -131,4 +132,5 @@ def _judged(compared: Compared) -> Compared:
         always_unbeaten=[
             name for name in compared.strategies if all(name in names for names in front.values())
         ],
+        apart=apart(by_column, compared.strategies),
     )

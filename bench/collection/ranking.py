@@ -65,7 +65,7 @@ def orders(figures: Mapping[str, Figures], strategies: Sequence[str]) -> dict[Pa
         for other_name, other, other_lives in ranked[place + 1 :]:
             apart = difference(one, other)
             sign = (apart.middle > 0) - (apart.middle < 0)
-            p = _p_value(apart.middle, apart.half, min(lives, other_lives) - 1)
+            p = p_value(apart.middle, apart.half, min(lives, other_lives) - 1)
             found[name, other_name] = Order(sign, p)
     return found
 
@@ -109,7 +109,8 @@ def agreement(
     )
 
 
-def _p_value(apart: float, half: float, degrees: int) -> float:
+def p_value(apart: float, half: float, degrees: int) -> float:
+    """Of no difference, from one with half its interval, by Student's t with so many degrees."""
     if degrees < 1 or math.isinf(half):
         return 1.0
     if half == 0:

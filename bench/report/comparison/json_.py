@@ -29,4 +29,5 @@ def _workload(compared: Compared) -> dict[str, object]:
     ]
     plain = {name: value for name, value in vars(compared).items() if name != "figures"}
     plain["agreements"] = [asdict(agreement) for agreement in compared.agreements]
+    plain["apart"] = [asdict(each) for each in compared.apart]
     return {**plain, "figures": figures}

@@ -69,11 +69,29 @@ def signed(figures: Figures | None, phase: str) -> str:
 def sentences(compared: Compared, comparison: Comparison, phase: str) -> list[str]:
     """What the figures of a workload say: ranking, what is unbeaten, what the FLOPs would allow."""
     said = (
+        differing(compared, comparison),
         ranking(compared, comparison),
         never_beaten(compared),
         achieved(compared, comparison, phase),
     )
     return [f"{sentence[0].upper()}{sentence[1:]}" for sentence in said if sentence]
+
+
+def differing(compared: Compared, comparison: Comparison) -> str:
+    """Where freezing pays more in one column than in another."""
+    if not compared.apart:
+        return ""
+    told = []
+    for each in compared.apart[:_SHOWN]:
+        sides = [
+            f"{share(total.value)}{TIMES} ({_label(comparison, place)})"
+            for place in (each.one, each.other)
+            if (total := compared.figures[each.strategy, place].total) is not None
+        ]
+        told.append(f"{_short(each.strategy)} {' and '.join(sides)}")
+    rest = len(compared.apart) - len(told)
+    more = f"; and {rest} more" if rest > 0 else ""
+    return f"total times that differ by more than the noise within runs: {'; '.join(told)}{more}."
 
 
 def ranking(compared: Compared, comparison: Comparison) -> str:
