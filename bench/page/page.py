@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bench.page import compared_words, theme, vega
 from bench.page.environment import asset, environment, fill
 from bench.page.packing import packed, script_json
+from bench.page.run_names import names
 from bench.page.section import section
 from bench.page.security import policy
 
@@ -44,7 +45,7 @@ def render(runs: Sequence[Run], comparisons: Sequence[Comparison] = ()) -> bytes
     environment()  # says what is missing, before anything is drawn
     from markupsafe import Markup  # noqa: PLC0415  comes with jinja2, an extra
 
-    sections = [section(run, len(runs)) for run in runs]
+    sections = [section(run, name, len(runs)) for run, name in zip(runs, names(runs), strict=True)]
     figures = _figures(sections)
     specs = {figure.id: packed(figure.chart.spec) for row in figures for figure in row}
     scripts = [asset("table.js"), _library(), asset("charts.js")]

@@ -10,6 +10,7 @@ from bench.page.cells_table import CellsTable, cells_table
 from bench.page.charts import memory, pareto, phases, turns
 from bench.page.charts import ratio as ratios
 from bench.page.hazards import Hazard, hazards
+from bench.page.run_names import settings
 from bench.report.command import command
 from bench.report.disturbances import disturbances
 from bench.report.names import shorten
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from bench.records import Cell, Machine, Run
 
 _POINTS = 24_000  # of raw samples on a page: with the library, static charts and table below 5 MB
+
+RAW_RUNS, FEW_RUNS = 2, 8
+"""Runs on a page up to which it shows every turn, and up to which it has charts."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +52,10 @@ class WorkloadPart:
 
 @dataclass(frozen=True)
 class Section:
-    """One run. `notes` are what to be wary of."""
+    """One run. `notes` are what to be wary of; `settings` how it was measured, on one line."""
 
+    name: str
+    settings: str
     run: Run
     notes: list[str]
     workloads: list[WorkloadPart]
@@ -58,15 +64,22 @@ class Section:
     command: str
 
 
-def section(run: Run, runs: int = 1) -> Section:
-    """Everything that is shown of `run`, on a page with that many runs."""
+def section(run: Run, name: str, runs: int = 1) -> Section:
+    """Everything that is shown of `run` under a name, on a page with that many runs.
+
+    A page stays small enough to be sent: of more than a few runs the charts of raw samples are left
+    out, and of many all charts.
+    """
     most = max(20, _POINTS // max(1, runs * len(run.cells)))
-    notes = (unfinished(run), unreached(run), launch_bound(run))
+    notes = (unfinished(run), unreached(run), launch_bound(run), _left_out(runs))
     return Section(
+        name=name,
+        settings=" · ".join(settings(run)),
         run=run,
         notes=[note for note in notes if note is not None] + disturbances(run),
         workloads=[
-            _workload(name, cells, run.machine, most) for name, cells in by_workload(run).items()
+            _workload(workload, cells, _charts(cells, run.machine, most, runs))
+            for workload, cells in by_workload(run).items()
         ],
         table=cells_table(run),
         facts=facts.groups(run),
@@ -74,14 +87,23 @@ def section(run: Run, runs: int = 1) -> Section:
     )
 
 
-def _workload(name: str, cells: list[Cell], machine: Machine, most: int) -> WorkloadPart:
-    charts = [
-        phases.draw(cells),
-        ratios.draw(cells),
-        memory.draw(cells),
-        pareto.draw(cells),
-        turns.draw(cells, machine, most),
-    ]
+def _charts(cells: list[Cell], machine: Machine, most: int, runs: int) -> list[Chart]:
+    if runs > FEW_RUNS:
+        return []
+    charts = [phases.draw(cells), ratios.draw(cells), memory.draw(cells), pareto.draw(cells)]
+    if runs <= RAW_RUNS:
+        charts.append(turns.draw(cells, machine, most))
+    return [chart for chart in charts if chart is not None]
+
+
+def _left_out(runs: int) -> str | None:
+    if runs <= RAW_RUNS:
+        return None
+    what = "Raw samples" if runs <= FEW_RUNS else "Charts"
+    return f"{what} are left out on a page of {runs} runs: a page of this run alone has them."
+
+
+def _workload(name: str, cells: list[Cell], charts: list[Chart]) -> WorkloadPart:
     batches = ", ".join(dict.fromkeys(str(cell.batch) for cell in cells))
     places = ", ".join(dict.fromkeys(cell.topology for cell in cells))
     return WorkloadPart(
@@ -89,7 +111,7 @@ def _workload(name: str, cells: list[Cell], machine: Machine, most: int) -> Work
         setting=f"frozen part: {places} · batch {batches}",
         answer=winner(name, cells).removeprefix(f"{shorten(name, 48)}: "),
         best=_best(cells),
-        charts=[chart for chart in charts if chart is not None],
+        charts=charts,
         hazards=hazards(cells),
     )
 

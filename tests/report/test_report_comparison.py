@@ -14,14 +14,14 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from bench.collection.compared import Agreement, Column, Compared, Comparison, Figures
+from bench.collection.compared import Agreement, Apart, Column, Compared, Comparison, Figures
 from bench.records import Interval
 from bench.report.comparison.heat import draw
 from bench.report.comparison.json_ import json_
 from bench.report.comparison.markdown import markdown
 from bench.report.comparison.table_csv import table_csv
 from bench.report.comparison.terminal import show
-from bench.report.comparison.words import never_beaten, ranking
+from bench.report.comparison.words import differing, never_beaten, ranking
 from bench.report.look import render
 
 ROOT = Path(__file__).parents[2]
@@ -70,6 +70,16 @@ def comparison(columns=2, strategies=("no_grad",), workload="policy", label="H{}
         columns=[Column(label.format(p), f"run-{p}", "2026", "somewhere") for p in places],
         workloads=[Compared(workload, **{**plain, **changes})],
     )
+
+
+def test_where_freezing_pays_more_is_told_with_both_figures():
+    made = comparison(figures={("no_grad", 1): figures(ratio=0.25)}, apart=[Apart("no_grad", 0, 1)])
+    assert "no_grad 0.50× (H0) and 0.25× (H1)." in differing(made.workloads[0], made)
+
+
+def test_where_no_ratio_differs_nothing_is_said_of_it():
+    made = comparison()
+    assert differing(made.workloads[0], made) == ""
 
 
 def without(made, key):
