@@ -40,6 +40,7 @@ request = $(training) \
 	$(if $(RESULTS),--results '$(RESULTS)') \
 	$(ARGS)
 
+runs = $(or $(RUNS),'$(or $(RESULTS),results)')
 # In a checkout the README of results/ tells of the runs that git keeps.
 tracked = $(if $(wildcard .git),--tracked)
 
@@ -96,15 +97,15 @@ report: $(VENV)/.installed  ## table and plots of RUN=results/<machine>/<run> ag
 	@$(BIN)/freezebench report $(or $(RUN),$(error say which: make report RUN=results/<machine>/<run>))
 
 compare: $(VENV)/.installed  ## runs side by side, RUNS=... BY=threads; all of results/ if none are named
-ifeq ($(RUNS)$(BY),)
-	@$(BIN)/freezebench compare '$(or $(RESULTS),results)' --every $(ARGS)
-	@$(BIN)/freezebench collection '$(or $(RESULTS),results)' $(if $(RESULTS),,$(tracked))
+ifeq ($(RUNS)$(BY)$(RESULTS),)
+	@$(BIN)/freezebench compare results --every $(ARGS)
+	@$(BIN)/freezebench collection results $(tracked)
 else
-	@$(BIN)/freezebench compare $(or $(RUNS),results) $(if $(BY),--by $(BY)) $(ARGS)
+	@$(BIN)/freezebench compare $(runs) $(if $(BY),--by $(BY),--every) $(ARGS)
 endif
 
 page: $(VENV)/.installed  ## OUT=report.html: RUNS=... as one file to send; all of results/ if none are named
-	@$(BIN)/freezebench page $(or $(RUNS),results) -o '$(OUT)' $(if $(BY),--by $(BY)) $(ARGS)
+	@$(BIN)/freezebench page $(runs) -o '$(OUT)' $(if $(BY),--by $(BY)) $(ARGS)
 
 selfbench: $(VENV)/.installed  ## what the harness itself costs (ARGS goes to pytest)
 	@$(BIN)/python -m pytest tests/perf/perf_*.py --benchmark-enable -q -s $(ARGS)

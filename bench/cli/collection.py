@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from bench import store
-from bench.cli.telling import told_in_a_sentence
+from bench.cli.telling import refuse, told_in_a_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from bench.collection.compared import Comparison
 
 README = "README.md"
+MARK = "Written by `freezebench collection`"
 
 
 @click.command()
@@ -24,7 +26,8 @@ README = "README.md"
 def collection(results: Path, tracked: bool) -> None:
     """Render RESULTS/README.md: which runs are there, and what they say side by side.
 
-    The heat maps that it leads to, by-*.png, are drawn beside it.
+    The heat maps that it leads to are drawn beside it. A README that this command did not write is
+    left alone.
 
     RESULTS is `results` if not given. Runs that are not done, were made up or cannot be read are
     left out, and named.
@@ -34,6 +37,7 @@ def collection(results: Path, tracked: bool) -> None:
     from bench.collection.readme import ReadmeError, readme, side_by_side  # noqa: PLC0415  likewise
 
     with told_in_a_sentence(FindError, CollectionError, ReadmeError, store.StoreError):
+        _refuse_to_overwrite(results / README)
         gathered = gather([results])
         entries = gathered.entries
         if tracked:
@@ -62,9 +66,18 @@ def _pictures(comparisons: Mapping[str, Comparison]) -> dict[str, bytes]:
     return {name: render(draw(each, "total"), "png") for name, each in comparisons.items()}
 
 
+def _refuse_to_overwrite(readme: Path) -> None:
+    if readme.exists() and MARK not in readme.read_text("utf-8", "replace"):
+        refuse(
+            f"{readme} was not written by this command, and stays as it is; move it away, or name "
+            "another folder"
+        )
+
+
 def _write(results: Path, files: Mapping[str, bytes]) -> None:
-    """The files, and no heat map of a comparison that is no more."""
+    """The files; heat maps that the README of before leads to, and this one doesn't, go."""
+    readme = results / README
+    before = readme.read_text("utf-8", "replace") if readme.exists() else ""
     store.RunFolder(results).write_all(files.items())
-    for picture in results.glob("by-*.png"):
-        if picture.name not in files:
-            picture.unlink()
+    for picture in set(re.findall(r"\((by-[a-z0-9-]+\.png)\)", before)) - files.keys():
+        (results / picture).unlink(missing_ok=True)

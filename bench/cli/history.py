@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from bench import store
-from bench.cli.options import NearChoice
+from bench.cli.options import NearChoice, picture
 from bench.cli.outputs import OutputError, refuse_unwritable, write
-from bench.cli.telling import refuse, told_in_a_sentence
+from bench.cli.telling import told_in_a_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.option("-w", "--workload", "workloads", multiple=True, metavar="W", help="Only this workload. Repeatable.")  # fmt: skip
 @click.option("-s", "--strategy", "strategies", multiple=True, metavar="S", help="Only this strategy. Repeatable.")  # fmt: skip
 @click.option("--phase", type=NearChoice(("total", "backward")), default="total", show_default=True, help="Which time's ratio to `full`.")  # fmt: skip
-@click.option("--plot", "plot_file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="A picture too: FILE.png or FILE.svg.")  # fmt: skip
+@click.option("--plot", "plot_file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", callback=picture, help="A picture too: FILE.png or FILE.svg.")  # fmt: skip
 @click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="All of it for machines.")  # fmt: skip
 def history(
     runs: tuple[Path, ...],
@@ -36,8 +36,8 @@ def history(
     """Ratios to `full` of the same machine and work over time, and where they changed.
 
     RUN is the folder of a run, its run.json, or a results folder, which means all runs in it. Other
-    versions of torch, the driver or the code belong to one history: they are what a change is
-    explained by. A change needs at least 6 runs, and is no judgement: `freezebench gate` judges.
+    versions of torch, the driver or freezebench belong to one history: they are what a change is
+    explained by. A file of your own that was edited begins a new one. A change needs at least 6 runs, and is no judgement: `freezebench gate` judges.
     """
     from rich.console import Console  # noqa: PLC0415  commands start fast
 
@@ -47,8 +47,6 @@ def history(
     from bench.report.history.history_json import history_json  # noqa: PLC0415  likewise
     from bench.report.history.text import show  # noqa: PLC0415  likewise
 
-    if plot_file is not None and plot_file.suffix not in (".png", ".svg"):
-        refuse(f"{plot_file} names no form of picture; end it in .png or .svg")
     mistakes = (ChangePointError, FindError, HistoryError, OutputError, store.StoreError)
     with told_in_a_sentence(*mistakes):
         refuse_unwritable({"--plot": plot_file, "--json": json_file})
@@ -59,7 +57,7 @@ def history(
         from bench.report.history.plot import PlotError, rendered  # noqa: PLC0415  matplotlib
 
         with told_in_a_sentence(OutputError, PlotError):
-            write(plot_file, rendered(found, "png" if plot_file.suffix == ".png" else "svg"))
+            write(plot_file, rendered(found, "svg" if plot_file.suffix.lower() == ".svg" else "png"))
     show(found, Console())
 
 

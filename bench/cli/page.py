@@ -9,7 +9,8 @@ import click
 
 from bench import store
 from bench.cli.comparing import comparing, gathered, refused_in_a_sentence, typed
-from bench.cli.telling import refuse, told_in_a_sentence
+from bench.cli.outputs import OutputError, refuse_unwritable, write
+from bench.cli.telling import told_in_a_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,16 +39,16 @@ def page(context: click.Context, runs: tuple[Path, ...], output: Path, asked: As
     from bench.page import PageError  # noqa: PLC0415
     from bench.page.page import render  # noqa: PLC0415
 
-    if output.exists() and not output.is_file():
-        refuse(f"{output} is no file; give --output the name of one that may be written")
+    with told_in_a_sentence(OutputError):
+        refuse_unwritable({"--output": output})
     explicit = bool(typed(context, "by", "only", "allow"))
     found = gathered(runs)
     comparisons = _compared(found, asked if explicit else None)
     shown = _shown(found, comparisons if explicit else [])
-    with told_in_a_sentence(store.StoreError, PageError):
+    with told_in_a_sentence(store.StoreError, PageError, OutputError):
         records = [store.load(file)[1] for file in shown]
         content = render(records, comparisons)
-        store.RunFolder(output.parent).write(output.name, content)
+        write(output, content)
     for note in found.notes:
         click.echo(note, err=True)
     many = "1 run" if len(records) == 1 else f"{len(records)} runs"

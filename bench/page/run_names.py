@@ -24,17 +24,16 @@ def settings(run: Run) -> list[str]:
 
 
 def names(runs: Sequence[Run]) -> list[str]:
-    """A name for each run: its machine, and of its settings those that not all runs have.
+    """A name for each run: of its machine and its settings those that not all runs share.
 
-    Runs of one name are told apart by their ids.
+    A run alone has its machine's name; runs of one name are told apart by their ids.
     """
-    each = [settings(run) for run in runs]
-    shared = set.intersection(*map(set, each)) if each else set()
-    found = [
-        ", ".join([run.machine.name, *(text for text in mine if text not in shared)])
-        for run, mine in zip(runs, each, strict=True)
-    ]
+    if len(runs) == 1:
+        return [runs[0].machine.name]
+    each = [[run.machine.name, *settings(run)] for run in runs]
+    shared = set.intersection(*map(set, each))
+    found = [", ".join(text for text in mine if text not in shared) for mine in each]
     return [
-        name if found.count(name) == 1 else f"{name}, {run.id}"
+        name if name and found.count(name) == 1 else f"{name or run.machine.name}, {run.id}"
         for run, name in zip(runs, found, strict=True)
     ]

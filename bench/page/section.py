@@ -74,7 +74,7 @@ def section(run: Run, name: str, runs: int = 1) -> Section:
     notes = (unfinished(run), unreached(run), launch_bound(run), _left_out(runs))
     return Section(
         name=name,
-        settings=" · ".join(settings(run)),
+        settings=" · ".join([run.machine.name, *settings(run)]),
         run=run,
         notes=[note for note in notes if note is not None] + disturbances(run),
         workloads=[

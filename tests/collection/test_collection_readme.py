@@ -176,10 +176,27 @@ def test_every_comparison_has_a_heat_map_that_the_readme_leads_to(tmp_path: Path
 
 
 def test_the_heat_map_of_a_comparison_that_is_no_more_goes(tmp_path: Path) -> None:
-    keep(tmp_path, committed("full"))
-    (tmp_path / "by-threads.png").write_bytes(b"old")
+    both = [run(cells(threads=threads), id=f"{threads}", synthetic=False) for threads in (1, 2)]
+    files = [stored(tmp_path, each) for each in both]
+    typed(tmp_path)
+    files[1].unlink()
     typed(tmp_path)
     assert not (tmp_path / "by-threads.png").exists()
+
+
+def test_a_picture_of_ones_own_stays(tmp_path: Path) -> None:
+    keep(tmp_path, committed("full"))
+    (tmp_path / "by-hand.png").write_bytes(b"mine")
+    typed(tmp_path)
+    assert (tmp_path / "by-hand.png").read_bytes() == b"mine"
+
+
+def test_a_readme_of_ones_own_is_left_alone(tmp_path: Path) -> None:
+    keep(tmp_path, committed("full"))
+    (tmp_path / README).write_text("# Mine")
+    refused = typed(tmp_path)
+    assert (refused.exit_code, "was not written by this command" in refused.output) == (2, True)
+    assert (tmp_path / README).read_text() == "# Mine"
 
 
 def test_a_folder_without_runs_is_refused(tmp_path: Path) -> None:

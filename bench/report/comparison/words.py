@@ -166,7 +166,8 @@ def how_to_read(phase: str) -> str:
     return (
         f"Ratios are {what} relative to full of the same run, ± the larger half of the 95% "
         "interval. τ is Kendall's, of the total time of the strategies that are ok in both "
-        "columns; its interval lets every pair go either way whose order is in doubt."
+        "columns; its interval lets every pair go either way whose order is in doubt. Noise "
+        "between runs is in no interval here: freezebench history shows it."
     )
 
 
