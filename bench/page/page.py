@@ -6,7 +6,7 @@ import base64
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bench.page import compared_words, theme, vega
+from bench.page import heat_map, theme, vega
 from bench.page.environment import asset, environment, fill
 from bench.page.packing import packed, script_json
 from bench.page.run_names import names
@@ -55,7 +55,7 @@ def render(runs: Sequence[Run], comparisons: Sequence[Comparison] = ()) -> bytes
         policy=policy(scripts),
         sections=list(zip(sections, _by_section(sections, figures), strict=True)),
         comparisons=comparisons,
-        words=compared_words,
+        words=heat_map,
         synthetic=any(run.synthetic for run in runs),
         scripts=[Markup(script) for script in scripts],
         specs=Markup(script_json(specs)),
