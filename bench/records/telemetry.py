@@ -30,13 +30,17 @@ class Telemetry(Record, frozen=True):
         stolen_seconds: processor time that the hypervisor gave to others, all processors together.
         quota_seconds: how long the container's quota held its processes back, all processors
             together.
-        cpu_joules: what the processor packages took (RAPL), other processes included.
+        cpu_joules: what the processor packages took (RAPL), other processes included. `Energy` is
+            the figure to go by.
         sm_mhz: clock of the streaming multiprocessors.
         memory_mhz: clock of the GPU's memory.
         celsius: temperature of the GPU.
-        watts: power of the GPU board, as the driver averages it.
+        watts: power of the GPU board, as the driver averages it: over up to a second, so of turns
+            before this one too.
         gpu_joules: what the board took, by its energy counter. It moves some ten times a second,
-            so that a short turn may have 0 or another's share; sums over many turns are right.
+            and a tick books all that was spent since the last one, on whatever mix of turns, to the
+            turn that it falls in. So cells that take turns look alike, however many turns are
+            summed up; `Energy` is the figure to go by.
         throttled_by: what held the GPU's clock down, by the driver's names, joined by spaces; ""
             for nothing.
         process_bytes: the GPU's memory that the driver books for the worker.
@@ -68,14 +72,19 @@ class Energy(Record, frozen=True):
     Short turns are no place to read it, since counters move some ten times a second.
 
     Attributes:
-        joules: a step, with an interval over windows of the pass; idle power is in it.
+        joules: a step, with an interval over windows of the pass, widened by what a tick of the
+            counter can hide; idle power is in it.
         source: `gpu counter` and `gpu power` (integrated) are of the board, `cpu package` of the
             processor and whatever else ran on it.
         steps: that the figure is from, in all windows.
         seconds: that they took.
+        windows: joules a step of each window, in order; empty where they were not kept. They are
+            from one pass of one process, so noise between processes is neither in them nor in the
+            interval.
     """
 
     joules: Interval
     source: Literal["gpu counter", "gpu power", "cpu package"]
     steps: int
     seconds: float
+    windows: list[float] = []
