@@ -22,17 +22,16 @@ _READINGS = (
     ("load", "Load average", "", 1.0),
     ("stolen_seconds", "Stolen by the hypervisor, a turn", "ms", 1e-3),
     ("quota_seconds", "Held back by the quota, a turn", "ms", 1e-3),
-    ("cpu_joules", "Processor energy, a turn", "J", 1.0),
     ("sm_mhz", "SM clock", "MHz", 1.0),
     ("memory_mhz", "Memory clock", "MHz", 1.0),
     ("celsius", "Temperature", "°C", 1.0),
     ("watts", "Power", "W", 1.0),
-    ("gpu_joules", "GPU energy, a turn", "J", 1.0),
     ("process_bytes", "GPU memory of the worker", "MiB", 2.0**20),
     ("device_bytes", "GPU memory in use", "MiB", 2.0**20),
     ("foreign_processes", "Other processes on the GPU", "", 1.0),
     ("foreign_bytes", "GPU memory of others", "MiB", 2.0**20),
 )
+"""Not `cpu_joules` and `gpu_joules`: of a turn they are not the turn's own (see `Telemetry`)."""
 
 
 def groups(run: Run) -> list[tuple[str, Facts]]:

@@ -14,8 +14,9 @@ from page_runs import EMOJI, HEBREW, IMAGE, LONG, SCRIPT, build_cell, build_run
 
 from bench.collection.compared import Agreement, Column, Compared, Comparison, Figures
 from bench.page import PageError, section
+from bench.page.facts import telemetry
 from bench.page.page import render
-from bench.records import Interval
+from bench.records import Interval, Telemetry
 
 HOSTILE = (SCRIPT, IMAGE, LONG, HEBREW, EMOJI)
 
@@ -221,3 +222,10 @@ def test_identifiers_are_unique_on_a_page_of_several_runs():
     page = render([build_run(("policy",)), build_run(("policy",))], [_comparison()])
     names = [one["id"] for _, one in _read(page).elements if "id" in one]
     assert sorted(names) == sorted(set(names))
+
+
+def test_energy_of_a_turn_is_no_fact_of_a_run():
+    read = Telemetry(watts=[300.0, 310.0], cpu_joules=[1.0, 2.0], gpu_joules=[3.0, 4.0])
+    facts = telemetry(build_run(cells=[build_cell(telemetry=read)]))
+    assert [title for title, _ in facts if title == "Power"]
+    assert not [title for title, _ in facts if "energy" in title.lower()]
