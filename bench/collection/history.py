@@ -44,8 +44,10 @@ class Change:
 
     Attributes:
         at: place of the first run after it.
-        factor: level after over level before, with a 99% interval; 1.05 is 5% slower.
-        p: chance of such a difference without any change, adjusted for all that was looked at.
+        factor: level after over level before, with a 99% interval; 1.05 is 5% slower. The interval
+            is of the difference at the place found, not corrected for the search.
+        p: of Welch's test there, adjusted for the number of places and series that were left, not
+            for the search (see `changepoints.shifts`).
         differs: what else was another there, such as `torch 2.9.0 → 2.14.1`.
     """
 

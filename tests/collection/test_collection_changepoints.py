@@ -47,6 +47,22 @@ def test_few_series_of_noise_keep_a_change(length: int) -> None:
     assert sum(bool(shifts([list(values)])[0]) for values in drawn(length)) <= 0.02 * SERIES
 
 
+@pytest.mark.parametrize(("series", "length", "collections"), [(14, 20, 400), (100, 20, 150)])
+def test_few_collections_of_noise_keep_a_change(series: int, length: int, collections: int) -> None:
+    draw = np.random.default_rng([series, length])
+    kept = sum(
+        any(shifts(draw.standard_normal((series, length)).tolist())) for _ in range(collections)
+    )
+    assert kept <= 0.02 * collections
+
+
+@given(st.lists(st.floats(-1, 1), min_size=6, max_size=40), st.integers(1, 1000))
+def test_the_price_of_a_change_grows_with_the_number_of_series(
+    values: list[float], among: int
+) -> None:
+    assert penalty(values, among) < penalty(values, among + 1)
+
+
 def test_a_change_that_stands_out_is_found_where_it_is() -> None:
     (found,) = shifts([levels((12, 0.0), (9, 0.1))])
     assert [shift.at for shift in found] == [12]

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 HOW_TO_READ = (
     "Ratios to full of the same machine and work, each with its 95% interval. A change is where "
     "PELT finds another level and Welch's test confirms it at "
-    f"{CONFIDENCE:.0%} over all that is shown; its interval is a {CONFIDENCE:.0%} one. "
+    f"{CONFIDENCE:.0%} over all that is shown; its interval is a {CONFIDENCE:.0%} one of the "
+    "difference at the place found, not corrected for the search. "
     "What differs there may be the reason, and may not."
 )
 
