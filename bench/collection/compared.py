@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from bench.records import Interval, Record, Verdict
 
-METRICS = {"total": "less", "peak_bytes": "less", "joules": "less"}
-"""What a strategy can be beaten in, and which direction is better."""
+METRICS = ("total", "peak_bytes", "joules")
+"""What a strategy can be beaten in: less is better."""
 
 
 class Figures(Record, frozen=True):

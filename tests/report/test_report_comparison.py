@@ -195,6 +195,25 @@ def test_what_is_never_beaten_is_told_with_the_metrics_that_were_there():
     assert told == "never beaten in any of 2 columns by total time and peak memory: no_grad."
 
 
+def test_a_metric_that_some_cells_lack_is_not_named():
+    measured = figures(joules=Interval(2.0, 1.9, 2.1))
+    told = never_beaten(comparison(figures={("no_grad", 1): measured}).workloads[0])
+    assert "by total time and peak memory:" in told
+
+
+def test_where_all_cells_have_joules_energy_is_named():
+    both = {("no_grad", at): figures(joules=Interval(2.0, 1.9, 2.1)) for at in (0, 1)}
+    told = never_beaten(comparison(figures=both).workloads[0])
+    assert "by total time, peak memory and energy:" in told
+
+
+def test_where_no_metric_is_in_all_cells_none_is_named():
+    timed, weighed = figures(peak_bytes=None), figures(total=None)
+    both = {("no_grad", 0): timed, ("no_grad", 1): weighed}
+    told = never_beaten(comparison(figures=both).workloads[0])
+    assert "by what each was measured in:" in told
+
+
 def test_that_nothing_is_ok_is_told():
     made = comparison(unbeaten={0: [], 1: []}, always_unbeaten=[])
     assert "no strategy is ok" in never_beaten(made.workloads[0])

@@ -218,13 +218,16 @@ def _swaps(pairs: Sequence[tuple[str, str]]) -> str:
 
 
 def _metrics(compared: Compared) -> str:
+    """What every cell that is ok was measured in: one that is only sometimes known is not named."""
     sound = [each for each in compared.figures.values() if each.verdict == "ok"]
     known = [
-        words
-        for name, words in _METRIC_WORDS.items()
-        if name in METRICS and any(getattr(each, name) is not None for each in sound)
+        _METRIC_WORDS[name]
+        for name in METRICS
+        if all(getattr(each, name) is not None for each in sound)
     ]
-    return f"{', '.join(known[:-1])} and {known[-1]}" if len(known) > 1 else "".join(known)
+    if not known:
+        return "what each was measured in"
+    return f"{', '.join(known[:-1])} and {known[-1]}" if len(known) > 1 else known[0]
 
 
 def _label(comparison: Comparison, place: int) -> str:
