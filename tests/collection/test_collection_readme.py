@@ -48,7 +48,7 @@ def on(run: Run, **machine: Any) -> Run:
 def rows(text: str) -> list[list[str]]:
     """Cells of the tables' lines."""
     lines = re.findall(r"^\| (.*) \|$", text, re.MULTILINE)
-    return [re.split(r"(?<!\\) \| ", line) for line in lines]
+    return [line.split(" | ") for line in lines]  # a bar inside a cell has a backslash before it
 
 
 def test_the_committed_readme_is_what_the_committed_runs_say() -> None:
