@@ -111,7 +111,7 @@ def refused_in_a_sentence() -> Iterator[None]:
     from bench.collection.gathering import CollectionError  # noqa: PLC0415  commands start fast
 
     try:
-        with told_in_a_sentence(CollectionError):
+        with told_in_a_sentence(CollectionError, store.StoreError):
             yield
     except UnknownNameError as error:
         refuse(_suggested(error))

@@ -62,10 +62,8 @@ def _compared(found: Gathered, asked: Asked | None) -> list[Comparison]:
     from bench.collection.alike import alike  # noqa: PLC0415  reads with scipy
     from bench.collection.comparison import compare  # noqa: PLC0415  likewise
 
-    if asked is None:
-        return alike(found.entries)
     with refused_in_a_sentence():
-        return [compare(found, asked)]
+        return alike(found.entries) if asked is None else [compare(found, asked)]
 
 
 def _shown(found: Gathered, comparisons: Sequence[Comparison]) -> list[Path]:

@@ -103,12 +103,13 @@ def indexed(
 ) -> Indexed:
     """A folder of runs by its index, brought up to date; a note says why it was not kept if so.
 
-    A damaged one is made again; where none can be written, one that leaves nothing takes its place.
+    A damaged one is made again, once a second look has found it damaged, too; where none can be
+    written, one that leaves nothing takes its place.
     """
     there = listing(folder)
     file = folder / INDEX_FILE
     why = ""
-    for _ in range(2):
+    for looks in range(1, 4):
         try:
             index = Index(file, folder) if there else Index(None, folder)
             index.update(there, told)
@@ -119,7 +120,8 @@ def indexed(
             why = str(error)
             if _code(error) in _OUT_OF_REACH:
                 break
-        _remove(file)
+        if looks > 1:  # another process may have been at work during the first
+            _remove(file)
     try:
         index = Index(None, folder)
         index.update(there, told)

@@ -11,10 +11,11 @@ from __future__ import annotations
 import sqlite3
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from bench.collection.listing import Stamp
 from bench.collection.reading import Head, Reading, read, unpacked
 from bench.collection.settings import Settings
 from bench.store import StoreError
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     Told = Callable[[int, int], None]
 
-VERSION = 1
+VERSION = 2
 """Of the index; one of another version is made again."""
 
 _TABLES = """
@@ -53,16 +54,20 @@ class DamagedError(Exception):
 
 @dataclass(frozen=True)
 class Entry:
-    """A run in an index: where its file is, what it is, and the settings of each workload."""
+    """A run in an index: where its file is, what it is, and the settings of each workload.
+
+    `place` is its file's below the index's folder, and `stamp` how that looked when it was read.
+    """
 
     file: Path
     head: Head
     works: dict[str, Settings]
     index: Index = field(repr=False)
-    key: int = 0
+    place: str
+    stamp: Stamp
 
     def figures(self, workload: str) -> list[Figures]:
-        """The figures of one of its workloads."""
+        """The figures of one of its workloads; see `Index.figures`."""
         return self.index.figures(self, workload)
 
 
@@ -129,43 +134,67 @@ class Index:
                     self._insert(place, listing, one)
 
     def entries(self) -> list[Entry]:
-        """Every run, by the place of its file.
+        """Every run, by the place of its file; all as they were at one moment.
 
         Raises:
             DamagedError: a row cannot be decoded.
         """
         decode = msgspec.msgpack.Decoder(Head).decode
         named = msgspec.json.Decoder(Settings).decode
+        settings, work, runs = self._at_one_moment(
+            "SELECT key, named FROM settings",
+            "SELECT run, workload, settings FROM work ORDER BY run, place",
+            "SELECT key, place, mtime_ns, size, head FROM run ORDER BY place",
+        )
         try:
-            known = {
-                key: named(text)
-                for key, text in self._connection.execute("SELECT key, named FROM settings")
-            }
+            known = {key: named(text) for key, text in settings}
             works: dict[int, dict[str, Settings]] = {}
-            for key, workload, settings in self._connection.execute(
-                "SELECT run, workload, settings FROM work ORDER BY run, place"
-            ):
-                works.setdefault(key, {})[workload] = known[settings]
+            for key, workload, setting in work:
+                works.setdefault(key, {})[workload] = known[setting]
             return [
-                Entry(self.root / place, decode(head), works.get(key, {}), self, key)
-                for key, place, head in self._connection.execute(
-                    "SELECT key, place, head FROM run ORDER BY place"
+                Entry(
+                    self.root / place,
+                    decode(head),
+                    works.get(key, {}),
+                    self,
+                    place,
+                    Stamp(mtime_ns, size),
                 )
+                for key, place, mtime_ns, size, head in runs
             ]
         except (msgspec.MsgspecError, KeyError, TypeError) as error:
             raise DamagedError(str(error)) from error
 
     def figures(self, entry: Entry, workload: str) -> list[Figures]:
-        """The figures of a workload in a run; from the run itself where the index is damaged."""
+        """The figures of a workload in a run; from the run itself where the index lacks them.
+
+        A row is found by its file as that was, never by its key: keys are given again to others.
+
+        Raises:
+            StoreError: the run is gone, or says something else by now.
+        """
         try:
             row = self._connection.execute(
-                "SELECT cells FROM figures WHERE run = ? AND workload = ?", (entry.key, workload)
+                "SELECT cells FROM run JOIN figures ON figures.run = run.key"
+                " WHERE place = ? AND mtime_ns = ? AND size = ? AND workload = ?",
+                (entry.place, *entry.stamp, workload),
             ).fetchone()
             if row is not None:
                 return unpacked(row[0])
         except (sqlite3.DatabaseError, msgspec.MsgspecError, TypeError):
             pass
-        return unpacked(read(entry.file).works[workload][1])
+        now = read(entry.file)
+        if now.head.digest != entry.head.digest:
+            raise StoreError(f"{entry.file} was changed while it was read; ask again")
+        return unpacked(now.works[workload][1])
+
+    def _at_one_moment(self, *selects: str) -> list[list[tuple[Any, ...]]]:
+        """The rows of each statement, as if no other process wrote in between."""
+        self._connection.execute("BEGIN")
+        try:
+            return [self._connection.execute(select).fetchall() for select in selects]
+        finally:
+            self._connection.execute("COMMIT")
 
     def _version(self) -> int:
         return int(self._connection.execute("PRAGMA user_version").fetchone()[0])

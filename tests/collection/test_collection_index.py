@@ -11,9 +11,10 @@ from collection_runs import cells, run, stored
 
 from bench.collection import index as index_module
 from bench.collection.gathering import INDEX_FILE, gather, indexed
-from bench.collection.index import Index
+from bench.collection.index import DamagedError, Index
 from bench.collection.listing import Stamp, listed
 from bench.collection.reading import read, unpacked
+from bench.store import StoreError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -247,6 +248,78 @@ def test_a_reader_sees_a_whole_index_while_another_writes(tmp_path, monkeypatch)
     writer.close()
     assert _ids(found) == ["r0", "r1", "r2"]
     assert found.notes == []
+
+
+def test_an_open_run_keeps_its_figures_while_another_process_forgets_it(tmp_path):
+    file = stored(tmp_path, run(cells({"no_grad": 0.5}), id="r0"))
+    (entry,) = indexed(tmp_path).entries
+    stored(tmp_path, run(cells({"no_grad": 0.25}), id="r1"))
+    other = Index(tmp_path / INDEX_FILE, tmp_path)
+    other.update({place: stamp for place, stamp in listed(tmp_path).items() if "r1" in place})
+    assert entry.figures("policy") == unpacked(read(file).works["policy"][1])
+
+
+def test_a_run_that_changed_after_it_was_listed_gives_no_figures_of_its_new_self(tmp_path):
+    stored(tmp_path, run(state="running"), folder="r")
+    (entry,) = indexed(tmp_path).entries
+    stored(tmp_path, run(cells({"no_grad": 0.25})), folder="r")
+    indexed(tmp_path)
+    with pytest.raises(StoreError, match="was changed while it was read"):
+        entry.figures("policy")
+
+
+class _Between:
+    """A connection that lets another process write after the first rows were read."""
+
+    def __init__(self, connection, write):
+        self._connection, self._write = connection, write
+
+    def execute(self, statement, *values):
+        rows = self._connection.execute(statement, *values)
+        if "FROM settings" in statement:
+            rows = _Rows(rows.fetchall())
+            self._write()
+        return rows
+
+    def __getattr__(self, name):
+        return getattr(self._connection, name)
+
+
+class _Rows(list):
+    """Rows that were fetched."""
+
+    def fetchall(self):
+        return self
+
+
+def test_what_another_process_writes_meanwhile_is_not_half_seen(tmp_path):
+    _three(tmp_path)
+    reader = Index(tmp_path / INDEX_FILE, tmp_path)
+    reader.update(listed(tmp_path))
+
+    def write():
+        stored(tmp_path, run(cells(optimizer="sgd"), id="r9"))
+        Index(tmp_path / INDEX_FILE, tmp_path).update(listed(tmp_path))
+
+    reader._connection = _Between(reader._connection, write)
+    assert [entry.head.id for entry in reader.entries()] == ["r0", "r1", "r2"]
+
+
+def test_an_index_that_is_sound_at_a_second_look_is_kept(tmp_path, monkeypatch):
+    _three(tmp_path)
+    indexed(tmp_path)
+    before = (tmp_path / INDEX_FILE).stat().st_ino
+    whole, looks = Index.entries, []
+
+    def entries(index):
+        looks.append(index)
+        if len(looks) == 1:
+            raise DamagedError("a writer was in between")
+        return whole(index)
+
+    monkeypatch.setattr(Index, "entries", entries)
+    assert _ids(indexed(tmp_path)) == ["r0", "r1", "r2"]
+    assert (tmp_path / INDEX_FILE).stat().st_ino == before
 
 
 def test_an_empty_folder_gets_no_index(tmp_path):
