@@ -25,6 +25,7 @@ def notes(sides: Sequence[Side], compared: Sequence[Compared], asked: Asked) -> 
     return [
         *_lying_alone(sides, compared),
         *_of_runs(list(heads.values())),
+        *_of_what_lies_beside(list(heads.values()), asked),
         *_of_files(compared, asked),
     ]
 
@@ -71,6 +72,28 @@ def _of_runs(heads: Sequence[Head]) -> Iterator[str]:
             f"measured by different commits of freezebench: {_named(named)}; a difference may be "
             "of the code that measured"
         )
+
+
+def _of_what_lies_beside(heads: Sequence[Head], asked: Asked) -> Iterator[str]:
+    """Versions and the like: what is not told differs from nothing, and the axis is no news."""
+    names = dict.fromkeys(name for head in heads for name in head.beside if name != asked.axis)
+    differing = []
+    for name in names:
+        values = sorted({head.beside[name] for head in heads if name in head.beside})
+        if len(values) > 1:
+            differing.append(f"{name} ({_some(values)})")
+    if differing:
+        yield (
+            f"these runs also differ in {'; '.join(differing)}; a difference between their figures "
+            "may come from there"
+        )
+
+
+def _some(values: Sequence[str]) -> str:
+    """The first two of several values."""
+    if len(values) > 2:
+        return f"{values[0]}, {values[1]} and {len(values) - 2} more"
+    return " and ".join(values)
 
 
 def _of_files(compared: Sequence[Compared], asked: Asked) -> Iterator[str]:

@@ -19,12 +19,15 @@ if TYPE_CHECKING:
 
     from bench.records import Cell, Run
 
+_VERSIONS = ("torch", "torchvision", "python", "blas", "cuda", "cudnn", "driver", "os")
+
 
 class Head(msgspec.Struct, frozen=True):
     """A run without its cells.
 
     `digest` stands for all that the run says, so that two files of one run can be told to be the
-    same. `commit` and `dirty` are of the code that measured.
+    same. `commit` and `dirty` are of the code that measured. `beside` is what bears on figures, and
+    is neither a setting nor hardware: versions, and `--steps`; what a run doesn't tell is left out.
     """
 
     id: str
@@ -35,6 +38,7 @@ class Head(msgspec.Struct, frozen=True):
     commit: str | None
     dirty: bool | None
     hardware: Hardware
+    beside: dict[str, str]
 
 
 class Reading(NamedTuple):
@@ -72,6 +76,7 @@ def _kept(run: Run) -> Reading:
         commit=run.project.commit,
         dirty=run.project.dirty,
         hardware=hardware(run.machine),
+        beside=_beside(run),
     )
     return Reading(
         head,
@@ -80,6 +85,11 @@ def _kept(run: Run) -> Reading:
             for name, cells in groups.items()
         },
     )
+
+
+def _beside(run: Run) -> dict[str, str]:
+    told = {name: getattr(run.machine, name) for name in _VERSIONS} | {"--steps": run.request.steps}
+    return {name: str(value) for name, value in told.items() if value is not None}
 
 
 def unpacked(packed: bytes) -> list[Figures]:

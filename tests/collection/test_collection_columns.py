@@ -291,3 +291,62 @@ def test_the_common_settings_are_those_that_do_not_tell_columns_apart(compared):
     common = compared(*DIFFERING["dtype"], axis="dtype").workloads[0].settings
     assert common["batch"] == "64"
     assert "dtype" not in common
+
+
+BESIDE = {
+    "driver": ("driver", "550.54", "560.28"),
+    "cuda": ("cuda", "12.8", "13.0"),
+    "cudnn": ("cudnn", "90100", "91000"),
+    "blas": ("blas", "MKL", "OpenBLAS"),
+    "exact torch": ("torch", "2.14.0+cpu", "2.14.1+cpu"),
+    "torchvision": ("torchvision", "0.29.0", "0.29.1"),
+    "python": ("python", "3.11.9", "3.12.1"),
+    "kernel": ("os", "Linux 6.1", "Linux 6.8"),
+}
+
+
+def beside(comparison):
+    return [note for note in comparison.notes if "also differ in" in note]
+
+
+@pytest.mark.parametrize(("field", "one", "other"), BESIDE.values(), ids=BESIDE)
+def test_software_that_differs_is_told(compared, field, one, other):
+    made = two(threads=(1, 2))
+    made = [
+        replaced(each, machine=replaced(MACHINE, **{field: value}))
+        for each, value in zip(made, (one, other), strict=True)
+    ]
+    (note,) = beside(compared(*made, axis="threads"))
+    assert f"also differ in {field} ({one} and {other});" in note
+
+
+def test_steps_that_differ_are_told(compared):
+    made = [
+        run(cells(threads=1 + place), id=f"r{place}", request={"steps": 5 + place})
+        for place in range(2)
+    ]
+    (note,) = beside(compared(*made, axis="threads"))
+    assert "--steps (5 and 6)" in note
+
+
+def test_one_note_names_all_that_differs_with_two_values_each(compared):
+    made = [
+        run(
+            cells(threads=1 + place),
+            id=f"r{place}",
+            machine=replaced(MACHINE, python=f"3.{place}", blas=f"MKL {place % 2}"),
+        )
+        for place in range(4)
+    ]
+    (note,) = beside(compared(*made, axis="threads"))
+    assert "python (3.0, 3.1 and 2 more); blas (MKL 0 and MKL 1);" in note
+
+
+def test_what_columns_are_told_apart_by_is_no_news(compared):
+    assert not beside(compared(*on(MACHINE, OTHER_TORCH), axis="torch"))
+
+
+def test_what_a_run_does_not_tell_differs_from_nothing(compared):
+    made = two(threads=(1, 2))
+    made[1] = replaced(made[1], machine=replaced(MACHINE, driver="560.28"))
+    assert not beside(compared(*made, axis="threads"))
