@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from bench.parallel import uneven
 from bench.records import SCHEMA, Run
 
 if TYPE_CHECKING:
@@ -129,7 +130,8 @@ def parse(content: bytes, file: str) -> Run:
     """The run that the bytes of `file` say.
 
     Raises:
-        StoreError: they are truncated, of another schema, or hold a wrong value.
+        StoreError: they are truncated, of another schema, hold a wrong value, or lists of different
+            length that belong together.
     """
     try:
         version = msgspec.json.decode(content, type=_Versioned).schema
@@ -138,13 +140,20 @@ def parse(content: bytes, file: str) -> Run:
                 f"{file} has schema {version}, and this freezebench reads up to {SCHEMA}; "
                 "read it with the version that wrote it, or a later one"
             )
-        return msgspec.json.decode(content, type=Run)
+        run = msgspec.json.decode(content, type=Run)
     except msgspec.ValidationError as error:
         raise StoreError(f"{file} is not a valid run: {error}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise StoreError(f"{file} is truncated or no JSON: {error}") from error
     except RecursionError as error:
         raise StoreError(f"{file} is not a valid run: it is nested too deeply") from error
+    for cell in run.cells:
+        for uneven_list in uneven(cell):
+            raise StoreError(
+                f"{file} was changed by hand: of {cell.workload!r} × {cell.strategy!r}, "
+                f"{uneven_list} as the lists beside it have; take an untouched copy"
+            )
+    return run
 
 
 def slug(name: str) -> str:

@@ -32,6 +32,7 @@ from bench.records import (
     Samples,
     Split,
     Summary,
+    Telemetry,
     Warmup,
 )
 from bench.store import RUN_FILE, RunFolder, StoreError, create, load, slug
@@ -44,7 +45,6 @@ NOON = datetime(2026, 1, 2, 12, 0, 0, tzinfo=UTC)
 
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 counts = st.integers(0, 2**60)
-samples = st.builds(Samples, *[st.lists(numbers, max_size=3)] * 4)
 intervals = st.builds(Interval, numbers, st.none() | numbers, st.none() | numbers)
 splits = st.none() | st.builds(Split, counts, counts)
 drifts = st.builds(
@@ -56,8 +56,33 @@ drifts = st.builds(
     without_gradient=st.lists(st.text(), max_size=2),
     update_error=st.none() | numbers,
 )
+
+
+def columns(length: int, entries: st.SearchStrategy[Any] = numbers) -> st.SearchStrategy[list[Any]]:
+    return st.lists(entries, min_size=length, max_size=length)
+
+
+def samples(length: int) -> st.SearchStrategy[Samples]:
+    return st.builds(Samples, *[columns(length)] * 4)
+
+
+timed = st.integers(0, 3).flatmap(
+    lambda steps: st.fixed_dictionaries(
+        {
+            "samples": samples(steps),
+            "origin": st.builds(Origin, *[columns(steps, counts)] * 3),
+            "host_samples": st.none() | samples(steps),
+        }
+    )
+)
+warmups = st.integers(0, 2).flatmap(
+    lambda steps: st.builds(
+        Warmup, samples(steps), columns(steps, counts), columns(steps, st.booleans())
+    )
+)
 cells = st.builds(
-    Cell,
+    lambda lists, **others: Cell(**lists, **others),
+    timed,
     workload=st.text(),
     strategy=st.text(),
     topology=st.just("front"),
@@ -69,7 +94,6 @@ cells = st.builds(
     verdict=st.sampled_from(["reference", "ok", "leaks", "severed", "diverges", "failed"]),
     why=st.text(),
     midway=st.none() | st.builds(Midway, st.just("ok"), st.text(), st.none() | drifts),
-    samples=samples,
     summary=st.none()
     | st.builds(
         Summary,
@@ -82,9 +106,7 @@ cells = st.builds(
     memory=st.builds(Memory, splits, peak_bytes=st.none() | counts, notes=st.lists(st.text())),
     counters=st.builds(Counters, forward_flops=st.none() | counts),
     drift=st.none() | drifts,
-    origin=st.builds(Origin, *[st.lists(counts, max_size=3)] * 3),
-    warmup=st.none()
-    | st.builds(Warmup, samples, st.lists(counts, max_size=2), st.lists(st.booleans(), max_size=2)),
+    warmup=st.none() | warmups,
     interference=st.lists(
         st.builds(Interference, counts, counts, numbers, numbers, st.none() | counts), max_size=2
     ),
@@ -104,6 +126,7 @@ def cell(**more: Any) -> Cell:
         "verdict": "ok",
         "why": "",
         "samples": Samples([1.0], [2.0], [3.0], [6.0]),
+        "origin": Origin([1], [1], [0]),
     }
     return Cell(**{**fields, **more})
 
@@ -423,3 +446,25 @@ def test_a_machine_s_name_becomes_a_folder_s_name(name: str, called: str) -> Non
 def test_a_folder_s_name_is_safe_whatever_the_machine_is_called(name: str) -> None:
     assert 0 < len(slug(name)) <= 60
     assert set(slug(name)) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")
+
+
+ONE = Samples([1.0], [2.0], [3.0], [6.0])
+UNEVEN = {
+    "origin.life": {"origin": Origin([], [1], [0])},
+    "samples.update": {"samples": Samples([1.0], [2.0], [], [6.0])},
+    "host_samples.forward": {"host_samples": Samples([], [2.0], [3.0], [6.0])},
+    "telemetry.load": {"telemetry": Telemetry(load=[1.0])},
+    "warmup.total": {"warmup": Warmup(Samples([1.0], [2.0], [3.0], []), [1], [True])},
+    "warmup.first_on_batch": {"warmup": Warmup(ONE, [1], [])},
+}
+
+
+@pytest.mark.parametrize(("field", "lists"), UNEVEN.items(), ids=UNEVEN)
+def test_lists_that_belong_together_and_differ_in_length_are_named_with_their_cell(
+    tmp_path: Path, field: str, lists: dict[str, Any]
+) -> None:
+    RunFolder(tmp_path).save(run(cells=[cell(**lists)]))
+    with pytest.raises(StoreError) as refused:
+        load(tmp_path)
+    said = str(refused.value)
+    assert all(words in said for words in ("by hand", "'policy' × 'full'", f"{field} has")), said

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from bench.cells import EVAL
 from bench.collection.words import shown
+from bench.parallel import uneven
 from bench.records import PHASES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bench.records import Cell, Drift, Record, Samples, Verdict
+    from bench.records import Cell, Drift, Samples, Verdict
 
 
 def cell_objections(cell: Cell) -> Iterator[str]:
@@ -26,24 +27,7 @@ def cell_objections(cell: Cell) -> Iterator[str]:
 
 
 def _lists(cell: Cell) -> Iterator[str]:
-    steps = len(cell.samples.total)
-    groups: list[tuple[str, Record | None, int]] = [
-        ("samples", cell.samples, steps),
-        ("origin", cell.origin, steps),
-        ("host_samples", cell.host_samples, steps),
-        ("telemetry", cell.telemetry, len(cell.interference)),
-    ]
-    if cell.warmup is not None:
-        length = len(cell.warmup.life)
-        groups += [("warmup", cell.warmup.samples, length)]
-        if len(cell.warmup.first_on_batch) != length:
-            marks = len(cell.warmup.first_on_batch)
-            yield f"warmup.first_on_batch has {marks} entries, not {length}"
-    for label, record, length in groups:
-        for field_name in record.__struct_fields__ if record is not None else ():
-            column = getattr(record, field_name)
-            if column is not None and len(column) != length:
-                yield f"{label}.{field_name} has {len(column)} entries, not {length}"
+    yield from uneven(cell)
     if cell.interference:
         turns = {(turn.life, turn.round) for turn in cell.interference}
         if len(turns) != len(cell.interference):

@@ -126,3 +126,12 @@ def test_a_port_that_is_taken_is_refused_in_a_sentence(results):
 def test_a_folder_that_is_not_there_is_not_served(tmp_path):
     done = _call("serve", tmp_path / "absent")
     assert (done.exit_code, "is no folder" in done.output) == (WRONG_REQUEST, True)
+
+
+def test_a_run_whose_lists_differ_in_length_is_refused_in_a_sentence(results, tmp_path):
+    cell = build_cell()
+    shorter = msgspec.structs.replace(cell.origin, life=cell.origin.life[1:])
+    run = build_run(cells=[msgspec.structs.replace(cell, origin=shorter)])
+    (results / "machine/one/run.json").write_bytes(msgspec.json.encode(run))
+    done = _call("page", results / "machine/one", "-o", tmp_path / "page.html")
+    assert (done.exit_code, "changed by hand" in done.output) == (WRONG_REQUEST, True)
