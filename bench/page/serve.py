@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from bench import store
 from bench.page import PageError
@@ -17,6 +17,7 @@ from bench.page.confined import below, parts
 from bench.page.listing import listing
 from bench.page.page import render
 from bench.page.security import NOTHING, PAGES
+from bench.report.names import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,8 +55,8 @@ class Collection:
 
     def answer(self, target: str) -> Answer:
         """What there is at a request's target (its path, and what follows a `?`)."""
-        address = urlsplit(target)
-        if address.scheme or address.netloc:
+        address = _address(target)
+        if address is None or address.scheme or address.netloc:
             return _missing()
         if address.path == "/":
             return _html(listing(self._results, _page_number(address.query)))
@@ -131,10 +132,15 @@ class _Handler(BaseHTTPRequestHandler):
             return _text(HTTPStatus.FORBIDDEN, "This server answers to localhost alone.")
         try:
             return self.collection.answer(self.path)
+        except (FileNotFoundError, NotADirectoryError):  # it went away while it was looked at
+            return _missing()
         except (store.StoreError, PageError) as error:
             return _text(HTTPStatus.INTERNAL_SERVER_ERROR, f"The run cannot be shown: {error}")
-        except (OSError, ValueError):
-            return _missing()
+        except Exception as error:  # else the connection would be dropped without a word
+            return _text(
+                HTTPStatus.INTERNAL_SERVER_ERROR,
+                f"This cannot be shown: {type(error).__name__}: {printable(str(error))[:500]}",
+            )
 
     def _send(self, answer: Answer) -> None:
         self.send_response(answer.status)
@@ -178,6 +184,13 @@ class _Server(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Nothing: a reader who went away in the middle is no error of this server."""
+
+
+def _address(target: str) -> SplitResult | None:
+    try:
+        return urlsplit(target)
+    except ValueError:  # brackets that hold no address
+        return None
 
 
 def _page_number(query: str) -> int:

@@ -151,6 +151,7 @@ def test_a_request_under_another_name_is_refused(port, host):
         "/run/machine",
         "/machine",
         "http://evil.example/secret",
+        "http://[/secret",
     ],
 )
 def test_nothing_else_is_found(port, path):
@@ -161,6 +162,22 @@ def test_a_run_that_cannot_be_read_is_told_in_a_sentence(port, results):
     _keep(results, "machine/broken", b'{"schema": 1, "id')
     answer, content = _ask(port, "/run/machine/broken")
     assert (answer.status, b"is truncated" in content) == (500, True)
+
+
+@pytest.mark.parametrize("error", [ValueError, OSError, KeyError, ZeroDivisionError])
+def test_what_goes_wrong_is_told_with_its_type(port, monkeypatch, error):
+    def fail(runs):
+        raise error("a chart has no axis")
+
+    monkeypatch.setattr(serve, "render", fail)
+    answer, content = _ask(port, f"/run/{RUN}")
+    said = f"{error.__name__}: ".encode() in content and b"a chart has no axis" in content
+    assert (answer.status, said) == (500, True)
+
+
+def test_a_file_that_goes_away_meanwhile_is_not_there(port, monkeypatch):
+    monkeypatch.setattr(serve, "render", lambda runs: Path("/absent/run.json").read_bytes())
+    assert _ask(port, f"/run/{RUN}")[0].status == 404
 
 
 @pytest.mark.parametrize("path", ["/", f"/run/{RUN}", f"/files/{RUN}/ratio.svg", "/absent"])
