@@ -9,6 +9,8 @@ manifest promised.
 
 from __future__ import annotations
 
+import io
+import os
 import re
 import stat
 import zipfile
@@ -30,6 +32,7 @@ MOST_ENTRIES = 10_000
 
 _PLACE = re.compile(r"[a-z0-9-]{1,60}/\d{8}-\d{6}-[0-9a-f]{4}/run\.json", re.ASCII)
 _CHUNK = MIB
+_LARGEST_LIST = 400 * MOST_ENTRIES  # bytes; an entry has 46, and a name of at most 100
 _ENCRYPTED = 0x1 | 0x40  # flags: by password, or strongly
 
 
@@ -48,8 +51,15 @@ def read(file: Path, room: int = LARGEST_PACK) -> dict[str, bytes]:
         ArchiveError: it is not there, no whole pack of a known format, or holds what no pack has.
     """
     try:
-        with file.open("rb") as stream, zipfile.ZipFile(stream) as archive:
-            return _read(archive, file, room)
+        with _Sips(file.open("rb", buffering=0)) as stream:
+            size = os.fstat(stream.fileno()).st_size
+            if size > LARGEST_PACK:
+                raise ArchiveError(
+                    f"{file} has {size / MIB:,.4g} MiB, and {LARGEST_PACK / MIB:,.4g} MiB is "
+                    "the most that a pack may have; ask for its runs in several packs"
+                )
+            with zipfile.ZipFile(stream) as archive:
+                return _read(archive, file, room)
     except ArchiveError:
         raise
     except OSError as error:
@@ -134,6 +144,10 @@ def _unpacked(archive: zipfile.ZipFile, info: zipfile.ZipInfo, file: Path, most:
     """What comes out of an entry, at most `most` bytes, whatever its header says."""
     too_large = ArchiveError(
         f"{file}: {info.filename} unpacks to more than {most // MIB:,} MiB, and no more is accepted"
+        if most == LARGEST_RUN
+        else f"{file}: with {info.filename}, what was named unpacks to more than "
+        f"{LARGEST_PACK / MIB:,.4g} MiB, and no more is accepted at once; merge fewer "
+        "packs at a time"
     )
     if info.file_size > most:
         raise too_large
@@ -144,6 +158,22 @@ def _unpacked(archive: zipfile.ZipFile, info: zipfile.ZipInfo, file: Path, most:
             if len(content) > most:
                 raise too_large
     return bytes(content)
+
+
+class _Sips(io.BufferedReader):
+    """A file of which nobody reads much at once: `zipfile` takes in its list of entries whole."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """At most `size` bytes.
+
+        Raises:
+            ArchiveError: that is more than the list of a pack's entries has.
+        """
+        if size is not None and size > _LARGEST_LIST:
+            raise ArchiveError(
+                f"{self.name} lists more than {MOST_ENTRIES:,} entries, and that is the most"
+            )
+        return super().read(size)
 
 
 class _Formatted(msgspec.Struct):

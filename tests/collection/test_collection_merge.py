@@ -314,7 +314,29 @@ def test_all_packs_together_have_one_limit(
     other = zipped(tmp_path / "other.zip", {PATH.replace(RUN.id, OTHER): CONTENT})
     monkeypatch.setattr(archive, "LARGEST_PACK", int(1.5 * len(CONTENT)))
     assert typed(packed, into=tmp_path / "alone").exit_code == 0
-    assert "no more is accepted" in typed(packed, other, into=tmp_path / "into").output
+    said = typed(packed, other, into=tmp_path / "into").output
+    assert "merge fewer packs at a time" in said
+    assert " 0 MiB" not in said
+
+
+def test_a_file_larger_than_any_pack_is_refused_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (tmp_path / "large.zip").open("wb") as file:
+        file.truncate(archive.LARGEST_PACK + archive.MIB)
+    monkeypatch.setattr(archive.zipfile, "ZipFile", None)
+    refused = typed(tmp_path / "large.zip", into=tmp_path / "into")
+    assert "has 1,025 MiB, and 1,024 MiB is the most" in refused.output
+
+
+def test_a_long_list_of_entries_is_refused_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = {f"{number:050d}": b"" for number in range(1_000)}
+    monkeypatch.setattr(archive, "_LARGEST_LIST", 90_000)
+    file = zipped(tmp_path / "many.zip", names)
+    refused = typed(file, into=tmp_path / "into")
+    assert "lists more than 10,000 entries" in refused.output
 
 
 def test_more_entries_than_any_collection_has_are_refused(tmp_path: Path) -> None:
