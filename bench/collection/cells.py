@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from bench.cells import EVAL
+from bench.collection.ranges import out_of_range
 from bench.collection.words import shown
 from bench.parallel import uneven
 from bench.records import PHASES
@@ -15,15 +16,50 @@ if TYPE_CHECKING:
 
     from bench.records import Cell, Drift, Samples, Verdict
 
+UPDATE_TOLERANCE = {"float32": 1e-3, "bfloat16": 3e-2, "float16": 1e-2}
+"""As in `bench.measure.verdict`, which is no room of those who read records."""
+
+MOST_OK = 10.0
+"""No update so far off is `ok`: the tolerance of a device that computes other bits each time is 5
+times its repeat error, and two updates of one length are at most twice that length apart."""
+
 
 def cell_objections(cell: Cell) -> Iterator[str]:
     """Lists that are not parallel, times that no step takes, verdicts that nothing supports."""
     name = f"{shown(cell.workload)} × {shown(cell.strategy)}"
-    for sentence in (*_lists(cell), *_times(cell), *_verdicts(cell)):
+    for sentence in (*_lists(cell), *_times(cell), *out_of_range(cell), *_verdicts(cell)):
         yield f"{name}: {sentence}"
     for what in ("batch", "threads"):
         if getattr(cell, what) < 1:
             yield f"{name}: {what} is {getattr(cell, what)}"
+
+
+def cell_doubts(cell: Cell) -> Iterator[str]:
+    """Verdicts that seldom follow from their drift: the repeat error isn't told, and may be why."""
+    name = f"{shown(cell.workload)} × {shown(cell.strategy)}"
+    tolerance = UPDATE_TOLERANCE[cell.dtype]
+    for moment, verdict, drift in _moments(cell):
+        error = None if drift is None else drift.update_error
+        if error is None:
+            continue
+        if verdict == "ok" and error > tolerance:
+            yield (
+                f"{name}: its {moment} is ok, and its update is off by {error:.2g} of its size "
+                f"(tolerance {tolerance:g}, unless its device computes other bits each time)"
+            )
+        if verdict == "diverges" and error <= tolerance:
+            yield (
+                f"{name}: its {moment} is diverges, and its update is off by {error:.2g} of its "
+                f"size alone (tolerance {tolerance:g})"
+            )
+
+
+def _moments(cell: Cell) -> list[tuple[str, Verdict, Drift | None]]:
+    """Each verdict of a cell, with what it is of and what it follows from."""
+    moments: list[tuple[str, Verdict, Drift | None]] = [("verdict", cell.verdict, cell.drift)]
+    if cell.midway is not None:
+        moments.append(("midway verdict", cell.midway.verdict, cell.midway.drift))
+    return moments
 
 
 def _lists(cell: Cell) -> Iterator[str]:
@@ -55,10 +91,7 @@ def _times(cell: Cell) -> Iterator[str]:
 
 def _verdicts(cell: Cell) -> Iterator[str]:
     is_reference = cell.strategy.removesuffix(EVAL) == "full"
-    moments: list[tuple[str, Verdict, Drift | None]] = [("verdict", cell.verdict, cell.drift)]
-    if cell.midway is not None:
-        moments.append(("midway verdict", cell.midway.verdict, cell.midway.drift))
-    for moment, verdict, drift in moments:
+    for moment, verdict, drift in _moments(cell):
         if why := _contradiction(verdict, drift, is_reference=is_reference):
             yield f"its {moment} is {verdict}, and {why}"
 
@@ -78,6 +111,8 @@ def _contradiction(verdict: Verdict, drift: Drift | None, *, is_reference: bool)
         f"{moved} frozen tensors moved": moved and verdict in ("ok", "diverges"),
         "nothing frozen moved": not moved and verdict == "leaks",
         "the trainable update was not finite": verdict == "ok" and drift.update_error is None,
+        f"its update is off by {drift.update_error} of its size": verdict == "ok"
+        and (drift.update_error or 0.0) > MOST_OK,
     }
     return next((why for why, holds in contradictions.items() if holds), "")
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from bench.collection.cells import cell_objections, is_a_duration
+from bench.collection.cells import cell_doubts, cell_objections, is_a_duration
 from bench.collection.follows import summary_objections
 from bench.collection.words import revealing_words, shown, unfit_words
 from bench.records import SCHEMA
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 _ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}", re.ASCII)
 
+_APART = timedelta(hours=1)
+_AHEAD = timedelta(days=1)
+
 
 @dataclass(frozen=True)
 class Objections:
@@ -35,13 +38,17 @@ class Objections:
     notes: list[str] = field(default_factory=list)
 
 
-def objections(run: Run) -> Objections:
+def objections(run: Run, now: datetime | None = None) -> Objections:
     """All that speaks against a run; empty where nothing does.
+
+    Args:
+        run: from elsewhere.
+        now: the time, with its zone, after which no run began; that of this machine if not given.
 
     What is told of a summary presupposes lists that are parallel, so a run with a refusal of the
     one kind is not asked for the other.
     """
-    refusals = [*_of_the_run(run), *unfit_words(run)]
+    refusals = [*_of_the_run(run), *_of_its_start(run, now), *unfit_words(run)]
     for cell in run.cells:
         refusals += cell_objections(cell)
     notes = list(_worth_a_look(run))
@@ -49,6 +56,7 @@ def objections(run: Run) -> Objections:
         found, doubts = summary_objections(run)
         refusals += found
         notes += doubts
+        notes += [doubt for cell in run.cells for doubt in cell_doubts(cell)]
     return Objections(refusals, notes)
 
 
@@ -71,8 +79,6 @@ def _of_the_run(run: Run) -> Iterator[str]:
         yield f"it is {run.state}, not done; finish it with `freezebench run --resume`"
     if not is_an_id(run.id):
         yield f"its id {shown(run.id)} is not of the form 20260131-235959-0a1b"
-    if not _is_a_time(run.started):
-        yield f"it began at {shown(run.started)}, which is no time with its zone"
     if not run.cells:
         yield "it has no cell"
     for name in ("surveyed_seconds", "timed_seconds"):
@@ -95,8 +101,23 @@ def _worth_a_look(run: Run) -> Iterator[str]:
     yield from revealing_words(run)
 
 
-def _is_a_time(text: str) -> bool:
+def _of_its_start(run: Run, now: datetime | None) -> Iterator[str]:
+    """It began when its id was made, and not in a day to come; clocks may differ a little."""
+    began = _utc(run.started)
+    if began is None:
+        yield f"it began at {shown(run.started)}, which is no time with its zone, +00:00"
+        return
+    if is_an_id(run.id):
+        named = _utc(f"{run.id[:8]}T{run.id[9:15]}+00:00")
+        if named is None or abs(began - named) > _APART:
+            yield f"it began at {shown(run.started)}, and its id {run.id} is of another time"
+    if began > (now or datetime.now(UTC)) + _AHEAD:
+        yield f"it began at {shown(run.started)}, which is yet to come"
+
+
+def _utc(text: str) -> datetime | None:
     try:
-        return datetime.fromisoformat(text).tzinfo is not None
+        found = datetime.fromisoformat(text)
     except ValueError:
-        return False
+        return None
+    return found if found.utcoffset() == timedelta(0) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -9,8 +10,21 @@ import pytest
 from travel_stage import RESULTS, committed
 
 from bench import store
+from bench.collection import cells
 from bench.collection.integrity import objections
-from bench.records import Cell, Drift, Moved, Run, Telemetry
+from bench.measure import verdict
+from bench.records import (
+    Cell,
+    Counters,
+    Drift,
+    Energy,
+    Interval,
+    Memory,
+    Moved,
+    Run,
+    Split,
+    Telemetry,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,6 +70,18 @@ def with_fill(run: Run, seconds: float | None) -> Run:
     return with_cell(run, place, summary=replace(summary, fill_seconds=seconds))
 
 
+def with_energy(
+    run: Run,
+    value: float = 5.0,
+    low: float | None = None,
+    high: float | None = None,
+    steps: int = 100,
+    seconds: float = 1.0,
+) -> Run:
+    energy = Energy(Interval(value, low, high), "cpu package", steps, seconds)
+    return with_cell(run, 1, energy=energy)
+
+
 def drift(cell: Cell) -> Drift:
     assert cell.drift is not None
     return cell.drift
@@ -72,6 +98,68 @@ REFUSED: dict[str, tuple[Callable[[Run], Run], str]] = {
         "form",
     ),
     "begun at no time": (lambda run: replace(run, started="soon"), "which is no time"),
+    "begun in no zone": (
+        lambda run: replace(run, started="2026-11-23T20:25:20"),
+        "no time with its zone",
+    ),
+    "begun in another zone": (
+        lambda run: replace(run, started="2026-11-23T20:25:20+01:00"),
+        "no time with its zone",
+    ),
+    "begun at another time than its id says": (
+        lambda run: replace(run, started="2026-11-23T21:25:21+00:00"),
+        "is of another time",
+    ),
+    "with an id of no time": (lambda run: replace(run, id="20261399-202520-2110"), "another time"),
+    "begun in a year to come": (
+        lambda run: replace(run, id="99991231-235959-0a1b", started="9999-12-31T23:59:59+00:00"),
+        "is yet to come",
+    ),
+    "with fewer than no bytes": (
+        lambda run: with_cell(run, 1, memory=Memory(peak_bytes=-1)),
+        "memory.peak_bytes is -1",
+    ),
+    "with fewer than no bytes of a part": (
+        lambda run: with_cell(run, 1, memory=Memory(gradient_bytes=Split(-1, 2))),
+        "memory.gradient_bytes.frozen is -1",
+    ),
+    "with fewer than no operations": (
+        lambda run: with_cell(run, 1, counters=Counters(backward_flops=-1)),
+        "counters.backward_flops is -1",
+    ),
+    "with an operator that ran less than never": (
+        lambda run: with_cell(run, 1, counters=Counters(operators={"aten::mm": -1})),
+        "counters.operators is -1",
+    ),
+    "with readings below nothing": (
+        lambda run: with_cell(
+            run, 1, telemetry=Telemetry(watts=[-1.0] * len(run.cells[1].interference))
+        ),
+        "telemetry.watts is -1.0",
+    ),
+    "with energy that it gave": (lambda run: with_energy(run, -5.0, -6.0, -4.0), "takes some"),
+    "with energy outside of its interval": (
+        lambda run: with_energy(run, 5.0, 6.0, 7.0),
+        "outside of its own interval",
+    ),
+    "with an interval that is upside down": (
+        lambda run: with_energy(run, 5.0, 6.0, 4.0),
+        "outside of its own interval",
+    ),
+    "with energy of no steps": (lambda run: with_energy(run, steps=0), "from 0 steps"),
+    "with energy in no time": (lambda run: with_energy(run, seconds=0.0), "from 0.0 s"),
+    "with a drift of no steps": (
+        lambda run: with_cell(run, 1, drift=replace(drift(run.cells[1]), steps=0)),
+        "drift is of 0 steps",
+    ),
+    "with an error below nothing": (
+        lambda run: with_cell(run, 1, drift=replace(drift(run.cells[1]), update_error=-1.0)),
+        "drift.update_error is -1.0",
+    ),
+    "ok though its update is far off": (
+        lambda run: with_cell(run, 1, drift=replace(drift(run.cells[1]), update_error=1000.0)),
+        "its verdict is ok, and its update is off by 1000.0",
+    ),
     "of negative length": (lambda run: replace(run, timed_seconds=-1.0), "timed_seconds is -1.0"),
     "with a cell twice": (
         lambda run: replace(run, cells=[*run.cells, run.cells[1]]),
@@ -193,6 +281,16 @@ NOTED: dict[str, tuple[Callable[[Run], Run], str]] = {
     ),
     "an address": (lambda run: with_cell(run, 1, why="no route to 10.0.0.7"), "host or an address"),
     "a host": (lambda run: with_cell(run, 1, why="gpu7.internal is down"), "host or an address"),
+    "an update that is off": (
+        lambda run: with_cell(run, 1, drift=replace(drift(run.cells[1]), update_error=0.5)),
+        "is ok, and its update is off by 0.5",
+    ),
+    "an update that is hardly off": (
+        lambda run: with_cell(
+            run, 1, verdict="diverges", drift=replace(drift(run.cells[1]), update_error=1e-6)
+        ),
+        "is diverges, and its update is off by 1e-06",
+    ),
     "another precision": (
         lambda run: replace(run, request=replace(run.request, precision=1e-9)),
         "precise is True",
@@ -205,6 +303,24 @@ def test_a_run_is_accepted_with_a_note(change: Callable[[Run], Run], sentence: s
     found = objections(change(committed()))
     assert found.refusals == []
     assert any(sentence in note for note in found.notes), found.notes
+
+
+@pytest.mark.parametrize(("hours", "refused"), [(-24, False), (0, False), (-25, True)])
+def test_a_run_may_be_a_day_ahead_of_the_clock_here_and_no_more(hours: int, refused: bool) -> None:
+    run = committed()
+    now = datetime.fromisoformat(run.started) + timedelta(hours=hours)
+    assert bool(objections(run, now).refusals) is refused
+
+
+def test_energy_without_an_interval_and_cold_are_no_objection() -> None:
+    turns = len(committed().cells[1].interference)
+    run = with_cell(with_energy(committed()), 1, telemetry=Telemetry(celsius=[-5.0] * turns))
+    assert objections(run).refusals == []
+
+
+def test_the_tolerance_of_updates_is_that_of_who_judges() -> None:
+    assert cells.UPDATE_TOLERANCE == verdict.UPDATE_TOLERANCE
+    assert cells.MOST_OK == 2 * verdict.NOISE_FACTOR
 
 
 @pytest.mark.parametrize("name", ["مرحبا", "🧊 freeze", "x" * 300, "a|b`c*d", "<script>"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,7 +40,10 @@ def path_of(run: Run) -> str:
 
 
 def keep(results: Path, run: Run, **changes: object) -> Path:
-    """The `run.json` of a run with some changes, below a results folder."""
+    """The `run.json` of a run with some changes, below a results folder; it began as its id says."""
+    if "id" in changes:
+        began = datetime.strptime(f"{changes['id']}"[:15], "%Y%m%d-%H%M%S").replace(tzinfo=UTC)
+        changes = {"started": began.isoformat(), **changes}
     changed = msgspec.structs.replace(run, **changes)
     file = results / path_of(changed)
     file.parent.mkdir(parents=True, exist_ok=True)
