@@ -57,7 +57,9 @@ def history(
         from bench.report.history.plot import PlotError, rendered  # noqa: PLC0415  matplotlib
 
         with told_in_a_sentence(OutputError, PlotError):
-            write(plot_file, rendered(found, "svg" if plot_file.suffix.lower() == ".svg" else "png"))
+            write(
+                plot_file, rendered(found, "svg" if plot_file.suffix.lower() == ".svg" else "png")
+            )
     show(found, Console())
 
 

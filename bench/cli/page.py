@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,8 +35,9 @@ def page(context: click.Context, runs: tuple[Path, ...], output: Path, asked: As
 
     RUN is the folder of a run, its run.json, or a results folder, which stands for all runs in it.
     Several runs are laid side by side first: by everything in which alone some of them differ, or
-    as --by, --only and --allow say.
+    as --by, --only and --allow say. Paths in reasons and notes are shortened to their last names.
     """
+    from bench.export.folders import run_without_folders, without_folders  # noqa: PLC0415
     from bench.page import PageError  # noqa: PLC0415
     from bench.page.page import render  # noqa: PLC0415
 
@@ -47,7 +49,10 @@ def page(context: click.Context, runs: tuple[Path, ...], output: Path, asked: As
     shown = _shown(found, comparisons if explicit else [])
     with told_in_a_sentence(store.StoreError, PageError, OutputError):
         records = [store.load(file)[1] for file in shown]
-        content = render(records, comparisons)
+        content = render(
+            [run_without_folders(record) for record in records],
+            [replace(each, notes=[without_folders(n) for n in each.notes]) for each in comparisons],
+        )
         write(output, content)
     for note in found.notes:
         click.echo(note, err=True)

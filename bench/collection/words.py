@@ -21,9 +21,24 @@ LONGEST_NAME = 300
 LONGEST_TEXT = 20_000
 """Characters of a reason or a note, which may hold the whole message of an exception."""
 
+_ROOTED = re.compile(r"(?<![\w/.:~<)\]*])/[A-Za-z_.][\w.-]+")
+"""A single name below the root, which has no folder to be shortened by."""
+
 _HOST = re.compile(
-    r"\b\d{1,3}(?:\.\d{1,3}){3}\b|\b[\w-]+\.(?:local|lan|localdomain|internal)\b|\w@\w"
+    r"\b(?<!version )(?<![\w.+-])\d{1,3}(?:\.\d{1,3}){3}\b(?!\.\d)"
+    r"|\b[\w-]+\.(?:local|lan|localdomain|internal)\b"
+    r"|\w@\w"
 )
+_PUBLIC = r"(?:[\w-]+\.)*(?:pytorch|python|pypi|github|nvidia|huggingface)\.(?:org|com|co)\b"
+_DOMAIN = re.compile(
+    rf"(?<![\w.-])(?!{_PUBLIC})(?:[a-z0-9-]+\.){{2,}}"
+    r"(?:com|edu|gov|mil|net|org|ac|at|au|be|br|ca|ch|cn|cz|de|dk|es|eu|fi|fr|hk|ie|il|jp|kr|nl|nz"
+    r"|pl|ru|sg|tw|uk|us)(?![\w-]|\.\w)",
+    re.IGNORECASE,
+)
+"""Three labels or more below a domain that names of modules and files hardly end in (unlike `.py`,
+`.pt`, `.se` or `.bn`)."""
+
 _TEXTS = ("why", "notes")  # of several lines; all other strings are names
 
 
@@ -43,9 +58,9 @@ def unfit_words(run: Run) -> Iterator[str]:
 def revealing_words(run: Run) -> Iterator[str]:
     """What looks like a path, a host or an address; only a person can tell whether it is."""
     for where, text, _ in _strings(run):
-        if without_folders(text) != text:
+        if without_folders(text) != text or _ROOTED.search(text):
             yield f"{where} looks as if it held a path: {shown(text)}"
-        elif _HOST.search(text):
+        elif _HOST.search(text) or _DOMAIN.search(text):
             yield f"{where} looks as if it held a host or an address: {shown(text)}"
 
 

@@ -305,6 +305,56 @@ def test_a_run_is_accepted_with_a_note(change: Callable[[Run], Run], sentence: s
     assert any(sentence in note for note in found.notes), found.notes
 
 
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("cannot read /secret", "path"),
+        ("cannot read '/secret'", "path"),
+        ("see file:///home/me/x", "path"),
+        ("no ../../home/me/x", "path"),
+        ("no ~/x", "path"),
+        ("gpu7.cs.uni.edu is down", "host"),
+        ("no answer from https://git.cs.uni.de/x", "host"),
+        ("node-3.cluster.example.com:29500", "host"),
+        ("me@gpu7", "host"),
+    ],
+)
+def test_what_could_reveal_a_place_or_a_host_is_noted(text: str, kind: str) -> None:
+    notes = objections(with_cell(committed(), 1, why=text)).notes
+    assert any("cells[1].why looks as if" in note and kind in note for note in notes), notes
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "torch.nn.Linear",
+        "torch.nn.functional.relu",
+        "conv1.weight",
+        "layer1.0.conv1",
+        "features.2.block.se",
+        "layer4.1.bn",
+        "aten.mm.default",
+        "my.own.module.py and weights.v2.pt",
+        "1/2 of them, 3 / 4, and/or, tokens/s, N/A",
+        "strategies/mine.py",
+        "unsupported operand type(s) for /: 'int' and 'str'",
+        "torch 2.14.1+cu130, driver 550.54.14, version 9.1.0.70, 1.2.3.4.5",
+        "Linux 6.18.44-fc-v595 x86_64",
+        "see https://docs.pytorch.org/docs/stable/notes/cuda.html",
+        "<b>bold</b>",
+    ],
+)
+def test_ordinary_words_raise_no_alarm(text: str) -> None:
+    notes = objections(with_cell(committed(), 1, why=text)).notes
+    assert not [note for note in notes if "looks as if" in note]
+
+
+def test_nothing_in_a_committed_run_looks_like_a_place_or_a_host() -> None:
+    for file in RESULTS.glob("*/*/run.json"):
+        notes = objections(store.load(file)[1]).notes
+        assert not [note for note in notes if "looks as if" in note]
+
+
 @pytest.mark.parametrize(("hours", "refused"), [(-24, False), (0, False), (-25, True)])
 def test_a_run_may_be_a_day_ahead_of_the_clock_here_and_no_more(hours: int, refused: bool) -> None:
     run = committed()

@@ -40,7 +40,7 @@ def path_of(run: Run) -> str:
 
 
 def keep(results: Path, run: Run, **changes: object) -> Path:
-    """The `run.json` of a run with some changes, below a results folder; it began as its id says."""
+    """The `run.json` of a run with changes below a results folder; a new id sets its time."""
     if "id" in changes:
         began = datetime.strptime(f"{changes['id']}"[:15], "%Y%m%d-%H%M%S").replace(tzinfo=UTC)
         changes = {"started": began.isoformat(), **changes}

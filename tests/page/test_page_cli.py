@@ -12,6 +12,7 @@ from page_runs import build_cell, build_run
 
 from bench.cli import main
 from bench.cli.exits import DONE, WRONG_REQUEST
+from bench.records import Memory, Midway
 
 PLAIN = build_run(cells=[build_cell(verdict="severed")])
 
@@ -135,3 +136,27 @@ def test_a_run_whose_lists_differ_in_length_is_refused_in_a_sentence(results, tm
     (results / "machine/one/run.json").write_bytes(msgspec.json.encode(run))
     done = _call("page", results / "machine/one", "-o", tmp_path / "page.html")
     assert (done.exit_code, "changed by hand" in done.output) == (WRONG_REQUEST, True)
+
+
+def test_a_page_names_no_folder_of_the_machine(results, tmp_path):
+    failed = msgspec.structs.replace(
+        build_cell(verdict="failed"),
+        why="cannot read /home/somebody/data.bin",
+        midway=Midway("failed", "cannot read ~/data.bin", None),
+        memory=Memory(notes=["cannot read /home/somebody/memory.bin"]),
+    )
+    run = msgspec.structs.replace(PLAIN, id="one", cells=[failed])
+    (results / "machine/one/run.json").write_bytes(msgspec.json.encode(run))
+    _call("page", results / "machine/one", "-o", tmp_path / "page.html")
+    content = (tmp_path / "page.html").read_text()
+    assert "cannot read data.bin" in content
+    assert "somebody" not in content
+
+
+def test_notes_beside_a_comparison_name_no_folder(pair, tmp_path):
+    (pair / "machine" / "broken").mkdir()
+    (pair / "machine" / "broken" / "run.json").write_text("{")
+    _call("page", pair, "-o", tmp_path / "page.html", "--by", "threads")
+    content = (tmp_path / "page.html").read_text()
+    assert "left out: run.json is truncated" in content
+    assert str(pair) not in content
