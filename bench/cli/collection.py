@@ -34,7 +34,7 @@ def collection(results: Path, tracked: bool) -> None:
     """
     from bench.collection.find import FindError, tracked_by_git  # noqa: PLC0415  commands start fast
     from bench.collection.gathering import CollectionError, gather  # noqa: PLC0415  likewise
-    from bench.collection.readme import ReadmeError, readme, side_by_side  # noqa: PLC0415  likewise
+    from bench.report.collection.readme import ReadmeError, readme, side_by_side  # noqa: PLC0415  likewise
 
     with told_in_a_sentence(FindError, CollectionError, ReadmeError, store.StoreError):
         _refuse_to_overwrite(results / README)

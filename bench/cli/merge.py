@@ -22,9 +22,10 @@ def merge(packs: tuple[Path, ...], into: Path) -> None:
     """
     from bench.collection.archive import ArchiveError  # noqa: PLC0415  commands start fast
     from bench.collection.merge import MergeError, merge  # noqa: PLC0415  likewise
+    from bench.report import files  # noqa: PLC0415  likewise
 
     with told_in_a_sentence(ArchiveError, MergeError, store.StoreError):
-        merged = merge(packs, into)
+        merged = merge(packs, into, files)
     for note in merged.notes:
         click.echo(f"note: {note}", err=True)
     for place in merged.added:

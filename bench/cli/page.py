@@ -37,9 +37,9 @@ def page(context: click.Context, runs: tuple[Path, ...], output: Path, asked: As
     Several runs are laid side by side first: by everything in which alone some of them differ, or
     as --by, --only and --allow say. Paths in reasons and notes are shortened to their last names.
     """
-    from bench.export.folders import run_without_folders, without_folders  # noqa: PLC0415
     from bench.page import PageError  # noqa: PLC0415
     from bench.page.page import render  # noqa: PLC0415
+    from bench.portable import run_without_folders, without_folders  # noqa: PLC0415
 
     with told_in_a_sentence(OutputError):
         refuse_unwritable({"--output": output})

@@ -20,7 +20,7 @@ import msgspec
 
 from bench.collection.manifest import FORMAT, MANIFEST_FILE, Manifest, digest
 from bench.collection.words import shown
-from bench.report.names import printable
+from bench.names import printable
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,10 +14,14 @@ from bench import store
 from bench.collection import archive
 from bench.collection.integrity import objections, place
 from bench.collection.pack import told
-from bench.report.names import printable
+from bench.names import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
+
+    from bench.records import Run
+
+    Reports = Callable[[Run], Iterable[tuple[str, bytes]]]
 
 
 class MergeError(Exception):
@@ -33,8 +37,10 @@ class Merged:
     notes: list[str]
 
 
-def merge(packs: Sequence[Path], into: Path) -> Merged:
+def merge(packs: Sequence[Path], into: Path, reports: Reports) -> Merged:
     """Add the runs of `packs` to the results folder `into`, with their reports made anew.
+
+    `reports` makes them: a name and bytes each.
 
     Nothing is written before every pack and every run has passed, and nothing ever outside `into`.
 
@@ -57,7 +63,7 @@ def merge(packs: Sequence[Path], into: Path) -> Merged:
         where: content for where, content in contents.items() if not _is_there(into, where, content)
     }
     if new:
-        _write(new, into)
+        _write(new, into, reports)
     return Merged(sorted(new), sorted(contents.keys() - new.keys()), notes)
 
 
@@ -105,14 +111,14 @@ def _is_there(into: Path, where: str, content: bytes) -> bool:
     return True
 
 
-def _write(contents: dict[str, bytes], into: Path) -> None:
+def _write(contents: dict[str, bytes], into: Path, reports: Reports) -> None:
     staging: Path | None = None
     try:
         into.mkdir(parents=True, exist_ok=True)
         # Beside their places, so that a rename, which is whole or not at all, moves each there.
         staging = Path(tempfile.mkdtemp(dir=into, prefix=".merging-"))
         for where, content in contents.items():
-            _stage(staging / where, content)
+            _stage(staging / where, content, reports)
         for where in contents:
             _move(staging / where, into, where)
     except OSError as error:
@@ -122,21 +128,19 @@ def _write(contents: dict[str, bytes], into: Path) -> None:
             shutil.rmtree(staging, ignore_errors=True)
 
 
-def _stage(path: Path, content: bytes) -> None:
+def _stage(path: Path, content: bytes, reports: Reports) -> None:
     """The whole folder of a run, reports and all, where nobody looks for it yet."""
-    from bench.report import files  # noqa: PLC0415  brings matplotlib along
-
     path.mkdir(parents=True)
     folder = store.RunFolder(path)
     folder.write(store.RUN_FILE, content)
     try:
-        reports = list(files(store.parse(content, str(path))))
+        made = list(reports(store.parse(content, str(path))))
     except Exception as error:  # figures from elsewhere may be beyond what a plot can show
         raise MergeError(
             f"{path.parent.name}/{path.name} is refused: its report cannot be made "
             f"({type(error).__name__}: {printable(str(error))[:200]})"
         ) from error
-    folder.write_all(reports)
+    folder.write_all(made)
 
 
 def _move(staged: Path, into: Path, where: str) -> None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from bench.export.folders import without_folders
-from bench.report.names import printable
+from bench.names import printable
+from bench.portable import without_folders
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

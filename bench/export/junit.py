@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.export.folders import without_folders
+from bench.portable import without_folders
 from bench.report.junit import Suite, TestCase, junit
 
 if TYPE_CHECKING:

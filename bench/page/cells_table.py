@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bench.names import printable
 from bench.report import reading, units
-from bench.report.names import printable
 from bench.report.units import ABSENT, TIMES
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from bench.names import shorten
 from bench.page import theme
-from bench.report.names import shorten
 
 Row = dict[str, Any]
 

@@ -6,8 +6,8 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from bench.names import printable
 from bench.page import PageError, theme
-from bench.report.names import printable
 
 if TYPE_CHECKING:
     import jinja2

@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import median
 from typing import TYPE_CHECKING
 
-from bench.report.names import printable
+from bench.names import printable
 from bench.report.units import duration, number, percent
 
 if TYPE_CHECKING:

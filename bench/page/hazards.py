@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bench.report.names import printable
+from bench.names import printable
 from bench.report.reading import behind, words
 from bench.report.units import ABSENT, magnitude
 

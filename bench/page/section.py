@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bench.names import shorten
 from bench.page import facts
 from bench.page.cells_table import CellsTable, cells_table
 from bench.page.charts import memory, pareto, phases, turns
@@ -13,7 +14,6 @@ from bench.page.hazards import Hazard, hazards
 from bench.page.run_names import settings
 from bench.report.command import command
 from bench.report.disturbances import disturbances
-from bench.report.names import shorten
 from bench.report.reading import by_workload, ratio, reference
 from bench.report.sentences import launch_bound, unfinished, unreached, winner
 from bench.report.units import TIMES, percent, says_nothing

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from bench import store
+from bench.names import printable
 from bench.page import PageError
 from bench.page.confined import below, parts
 from bench.page.listing import listing
 from bench.page.page import render
 from bench.page.security import NOTHING, PAGES
-from bench.report.names import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from bench.report.names import printable
+from bench.names import printable
 
 if TYPE_CHECKING:
     from bench.records import Request

@@ -13,7 +13,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.textpath import text_to_path
 
-from bench.report.names import shorten
+from bench.names import shorten
 from bench.report.reading import threads
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from bench.names import shorten
 from bench.report.disturbances import disturbances
-from bench.report.names import shorten
 from bench.report.reading import by_workload, ideal, ratio, reference
 from bench.report.units import TIMES, duration, percent, says_nothing, share, times
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from bench.names import printable
 from bench.report import units
 from bench.report.command import command
-from bench.report.names import printable
 from bench.report.reading import (
     by_workload,
     frozen_kept,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from rich import box
 from rich.table import Table
 
+from bench.names import printable, shorten
 from bench.report import units
-from bench.report.names import printable, shorten
 from bench.report.reading import (
     SIGNS,
     by_workload,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from bench.report.names import printable
+from bench.names import printable
 
 if TYPE_CHECKING:
     from rich.console import Console

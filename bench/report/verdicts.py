@@ -8,8 +8,8 @@ import numpy as np
 import seaborn as sns
 from matplotlib.colors import ListedColormap
 
+from bench.names import fold
 from bench.report import look
-from bench.report.names import fold
 from bench.report.reading import VERDICTS, behind, strategies_of, words
 from bench.report.sheet import MARGIN, empty, sheet
 

@@ -22,6 +22,7 @@ from bench.cli import main
 from bench.collection import archive
 from bench.collection.merge import merge
 from bench.collection.pack import pack
+from bench.report import files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -96,7 +97,7 @@ def test_a_run_that_is_there_is_left_alone_and_told(tmp_path: Path, packed: Path
 
 def test_the_same_run_in_two_packs_arrives_once(tmp_path: Path, packed: Path) -> None:
     other = zipped(tmp_path / "other.zip", {PATH: CONTENT})
-    assert merge([packed, other], tmp_path / "into").added == [str(Path(PATH).parent)]
+    assert merge([packed, other], tmp_path / "into", files).added == [str(Path(PATH).parent)]
 
 
 def changed_run() -> Run:

@@ -21,7 +21,7 @@ from bench.cli import main
 from bench.cli.collection import README
 from bench.collection.find import FindError, tracked_by_git
 from bench.collection.gathering import gather
-from bench.collection.readme import readme, side_by_side
+from bench.report.collection.readme import readme, side_by_side
 
 if TYPE_CHECKING:
     from bench.records import Run
@@ -222,4 +222,4 @@ def test_without_jinja2_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.M
 
 def test_the_template_travels_with_the_package() -> None:
     declared = (COMMITTED.parents[2] / "pyproject.toml").read_text()
-    assert '"bench.collection" = ["*.jinja"]' in declared
+    assert '"bench.report.collection" = ["*.jinja"]' in declared

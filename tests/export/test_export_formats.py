@@ -23,8 +23,8 @@ from msgspec.structs import replace
 from bench import store
 from bench.cli import main
 from bench.export import FORMATS, ExportError, export
-from bench.export.folders import without_folders
 from bench.export.strict_json import strict_json
+from bench.portable import without_folders
 from bench.records import Origin
 
 if TYPE_CHECKING:

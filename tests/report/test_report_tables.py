@@ -8,10 +8,10 @@ import math
 import pandas as pd
 import pytest
 
+from bench.names import fold, printable, shorten
 from bench.records import Drift, Moved
 from bench.report.command import command
 from bench.report.frame import COLUMNS, tidy
-from bench.report.names import fold, printable, shorten
 from bench.report.table_csv import table_csv
 from bench.report.table_md import code, escape, table_md
 

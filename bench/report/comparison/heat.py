@@ -10,9 +10,9 @@ import seaborn as sns
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.patches import Rectangle
 
+from bench.names import fold
 from bench.report import look
 from bench.report.comparison.words import ABSOLUTE, milliseconds_of, ratio_of, within
-from bench.report.names import fold
 from bench.report.reading import SIGNS
 from bench.report.sheet import MARGIN, captioned
 from bench.report.units import ABSENT

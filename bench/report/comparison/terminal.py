@@ -8,6 +8,7 @@ from rich import box
 from rich.cells import cell_len
 from rich.table import Table
 
+from bench.names import fold, printable, shorten
 from bench.report.comparison.words import (
     ABSOLUTE,
     how_to_read,
@@ -17,7 +18,6 @@ from bench.report.comparison.words import (
     settings,
     signed,
 )
-from bench.report.names import fold, printable, shorten
 from bench.report.terminal_text import COLOURS, as_text
 
 if TYPE_CHECKING:

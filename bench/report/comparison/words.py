@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bench.collection.compared import METRICS
 from bench.collection.labels import UNTELLING
-from bench.report.names import printable, shorten
+from bench.names import printable, shorten
 from bench.report.reading import SIGNS
 from bench.report.units import ABSENT, TIMES, mebibytes, milliseconds, ratio_within, share
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from bench.report.names import printable
+from bench.names import printable
 
 Level = Literal["error", "warning", "notice"]
 

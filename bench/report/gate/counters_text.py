@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bench.names import printable
 from bench.report.gate.counters_words import answer, groups, heading, shown, told
-from bench.report.names import printable
 
 if TYPE_CHECKING:
     from bench.gate.counters.comparison import Comparison

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from bench.gate.counters.golden import update_command
-from bench.report.names import printable
+from bench.names import printable
 from bench.report.units import ABSENT, TIMES
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from bench.gate.stored.gate import (
     PASS_CONFIDENCE,
     POWER,
 )
+from bench.names import printable
 from bench.report import units
-from bench.report.names import printable
 from bench.report.table_md import code, escape
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from bench.gate.time.record import Terms
+from bench.names import printable
 from bench.report.gate.time_words import (
     BUSY,
     by_cell,
@@ -16,7 +17,6 @@ from bench.report.gate.time_words import (
     percent,
     stolen_share,
 )
-from bench.report.names import printable
 
 if TYPE_CHECKING:
     from bench.gate.time.record import Gate, Row

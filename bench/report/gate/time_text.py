@@ -8,6 +8,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from bench.names import printable
 from bench.report.gate.time_advice import advice, again
 from bench.report.gate.time_words import (
     bounded,
@@ -21,7 +22,6 @@ from bench.report.gate.time_words import (
     share,
     verdict,
 )
-from bench.report.names import printable
 from bench.report.units import ABSENT
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import math
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from bench.report.names import printable
+from bench.names import printable
 from bench.report.units import TIMES, duration
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from bench.names import printable, shorten
 from bench.report import units
 from bench.report.history.words import HOW_TO_READ, by, name, sentence, setting, shortfall
-from bench.report.names import printable, shorten
 from bench.report.reading import SIGNS
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bench.collection.changepoints import CONFIDENCE, LEAST_RUNS
-from bench.report.names import shorten
+from bench.names import shorten
 from bench.report.units import places
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from urllib.parse import quote
 from bench.collection.alike import alike
 from bench.collection.labels import UNTELLING, told
 from bench.collection.settings import SETTINGS
+from bench.names import shorten
 from bench.report.comparison.words import ratio_of, sentences, settings, within
-from bench.report.names import shorten
 from bench.report.reading import SIGNS
 from bench.report.table_md import code, escape
 from bench.report.units import ABSENT
