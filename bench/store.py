@@ -144,7 +144,8 @@ def parse(content: bytes, file: str) -> Run:
     except msgspec.ValidationError as error:
         raise StoreError(f"{file} is not a valid run: {error}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise StoreError(f"{file} is truncated or no JSON: {error}") from error
+        where = _around(content, str(error))
+        raise StoreError(f"{file} is truncated or no JSON: {error}{where}") from error
     except RecursionError as error:
         raise StoreError(f"{file} is not a valid run: it is nested too deeply") from error
     for cell in run.cells:
@@ -154,6 +155,16 @@ def parse(content: bytes, file: str) -> Run:
                 f"{uneven_list} as the lists beside it have; take an untouched copy"
             )
     return run
+
+
+def _around(content: bytes, error: str) -> str:
+    """The text at the byte that an error names: a run is one long line, and nobody counts there."""
+    found = re.search(r"\(byte (\d+)\)", error)
+    if found is None:
+        return ""
+    place = int(found[1])
+    text = content[max(0, place - 40) : place + 20].decode("utf-8", "replace")
+    return f", at {text!r}"
 
 
 def slug(name: str) -> str:

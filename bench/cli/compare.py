@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.cli.comparing import comparing, gathered, option_of, refused_in_a_sentence, typed
+from bench.cli.comparing import (
+    comparing,
+    gathered,
+    option_of,
+    refused_in_a_sentence,
+    typed,
+    with_doubts,
+)
 from bench.cli.options import NearChoice, picture
 from bench.cli.outputs import OutputError, refuse_unwritable, write
 from bench.cli.telling import refuse, told_in_a_sentence
@@ -65,7 +72,7 @@ def compare(
     from bench.collection.comparison import compare as compared  # noqa: PLC0415  reads with scipy
 
     with refused_in_a_sentence():
-        comparison = compared(found, asked)
+        comparison = with_doubts(compared(found, asked), found)
     _show(comparison, phase)
     with told_in_a_sentence(OutputError):
         for option, file in wanted.items():
@@ -88,7 +95,7 @@ def _show_every(runs: tuple[Path, ...], phase: str) -> None:
 
     from bench.collection.alike import alike  # noqa: PLC0415  reads with scipy
 
-    comparisons = alike(found.entries)
+    comparisons = [with_doubts(each, found) for each in alike(found.entries)]
     for comparison in comparisons:
         click.echo(f"\n=== by {option_of(comparison.axis)} ===\n")
         _show(comparison, phase)

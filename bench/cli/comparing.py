@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from bench.collection.compared import Comparison
     from bench.collection.gathering import Gathered
 
     Command = Callable[..., Any]
@@ -103,6 +105,14 @@ def gathered(runs: Sequence[Path]) -> Gathered:
             progress.advance(1)
 
         return gather(runs, told)
+
+
+def with_doubts(comparison: Comparison, found: Gathered) -> Comparison:
+    """The comparison with a note for each of its runs that disagrees with itself."""
+    from bench.collection.doubts import doubts  # noqa: PLC0415  commands start fast
+
+    notes = [*comparison.notes, *doubts(found.entries, [comparison])]
+    return replace(comparison, notes=notes)
 
 
 @contextlib.contextmanager

@@ -35,6 +35,11 @@ def refuse_unwritable(files: Mapping[str, Path | None]) -> None:
 
 
 def _refuse_unwritable(option: str, file: Path) -> None:
+    if file.name == store.RUN_FILE or (file.exists() and (file.parent / store.RUN_FILE).exists()):
+        raise OutputError(
+            f"{file} is of a measured run, and nothing may take its place ({option}); name a file "
+            "elsewhere"
+        )
     if not file.parent.is_dir():
         raise OutputError(
             f"there is no folder {file.parent} to write {file.name} into ({option}); make it first"

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from bench import store
+from bench.cli.outputs import OutputError, refuse_unwritable
 from bench.cli.telling import refuse, told_in_a_sentence
 
 
@@ -24,6 +25,8 @@ def pack(runs: tuple[Path, ...], output: Path, force: bool) -> None:
     from bench.collection.find import FindError, find_runs  # noqa: PLC0415  commands start fast
     from bench.collection.pack import PackError, pack  # noqa: PLC0415  likewise
 
+    with told_in_a_sentence(OutputError):
+        refuse_unwritable({"--output": output})
     if output.exists() and not force:
         refuse(f"{output} is there already; name another file, or add --force to replace it")
     with told_in_a_sentence(FindError, PackError, store.StoreError):

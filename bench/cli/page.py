@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bench import store
-from bench.cli.comparing import comparing, gathered, refused_in_a_sentence, typed
+from bench.cli.comparing import comparing, gathered, refused_in_a_sentence, typed, with_doubts
 from bench.cli.outputs import OutputError, refuse_unwritable, write
 from bench.cli.telling import told_in_a_sentence
 
@@ -24,10 +24,17 @@ _LARGE = 5_000_000
 """Bytes from which many a mail server refuses an attachment."""
 
 
+def html(_context: click.Context, _option: click.Parameter, file: Path) -> Path:
+    """A file whose name says that it is a page: what is there under it may be written over."""
+    if file.suffix.lower() not in (".html", ".htm"):
+        raise click.BadParameter(f"{file} names no page; end it in .html")
+    return file
+
+
 @click.command()
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), default=Path("report.html"), metavar="FILE", show_default=True,
-              help="Where to write.")  # fmt: skip
+              callback=html, help="Where to write: FILE.html.")  # fmt: skip
 @comparing
 @click.pass_context
 def page(context: click.Context, runs: tuple[Path, ...], output: Path, asked: Asked) -> None:
@@ -45,7 +52,9 @@ def page(context: click.Context, runs: tuple[Path, ...], output: Path, asked: As
         refuse_unwritable({"--output": output})
     explicit = bool(typed(context, "by", "only", "allow"))
     found = gathered(runs)
-    comparisons = _compared(found, asked if explicit else None)
+    comparisons = [
+        with_doubts(each, found) for each in _compared(found, asked if explicit else None)
+    ]
     shown = _shown(found, comparisons if explicit else [])
     with told_in_a_sentence(store.StoreError, PageError, OutputError):
         records = [store.load(file)[1] for file in shown]

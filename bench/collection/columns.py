@@ -152,10 +152,11 @@ def _refuse(
     shown = [f"{plain(name, v, hardwares, runs)} in {_named(ids)}" for v, ids in runs.items()]
     others = [other for other in SETTINGS if other in wrong and other != name]
     also = f" ({', '.join(others)} differ{'s' if len(others) == 1 else ''} too)" if others else ""
+    allowed = " ".join(f"--allow {each.replace('_', '-')}" for each in (name, *others))
     raise CollectionError(
         f"these runs may not lie side by side: {name} of {workload} is {_listed(shown)}{also}; "
-        f"keep one with {option('--only', name, _example(name, runs, hardwares))}, or have them as "
-        f"columns of their own with --allow {name}"
+        f"keep one with {option('--only', name, _example(name, runs, hardwares))}, have them as "
+        f"columns of their own with {allowed}, or see with --every what lies side by side as it is"
     )
 
 

@@ -101,13 +101,18 @@ def history(
     """
     notes: list[str] = []
     points: defaultdict[tuple[Any, ...], list[Point]] = defaultdict(list)
-    seen: set[str] = set()
+    seen: dict[str, Run] = {}
     made_up = 0
     for run in sorted(runs, key=lambda run: (run.started, run.id)):
+        if run.id in seen and seen[run.id] != run:
+            raise HistoryError(
+                f"two files say that they are run {run.id}, and they differ; leave out the one "
+                "that was changed"
+            )
         if run.id in seen:
             notes.append(f"{run.id} was named twice, and counts once")
             continue
-        seen.add(run.id)
+        seen[run.id] = run
         if run.state != "done":
             notes.append(f"{run.id} is {run.state}, not done, and left out")
             continue

@@ -60,7 +60,7 @@ def told(name: str, value: str, machines: dict[str, Hardware], among: Iterable[s
         return f"{name} {_UNTOLD}"
     if name == "threads":
         return f"{value} thread{'' if value == '1' else 's'}"
-    worded = _WORDED.get(name, {}).get(value, value)
+    worded = _WORDED.get(name, {}).get(value, value[:6] if name == "version" else value)
     return f"{name} {worded}" if name in _PREFIXED else worded
 
 

@@ -9,13 +9,17 @@ from bench import __version__
 from bench.records import Project
 
 ROOT = Path(__file__).resolve().parents[2]
+CODE = ("bench", "strategies", "pyproject.toml")
 
 
 def project() -> Project:
-    """This project's version, commit, and whether files differ from it."""
+    """This project's version, commit, and whether its code differs from that.
+
+    What else lies in a checkout, a user's model or results, is no change of what measures.
+    """
     if not (ROOT / ".git").exists():
         return Project(version=__version__, commit=None, dirty=None)
-    commit, changes = _git("rev-parse", "HEAD"), _git("status", "--porcelain")
+    commit, changes = _git("rev-parse", "HEAD"), _git("status", "--porcelain", "--", *CODE)
     return Project(
         version=__version__, commit=commit, dirty=None if changes is None else bool(changes)
     )

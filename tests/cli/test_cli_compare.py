@@ -167,3 +167,19 @@ def test_without_a_pair_of_runs_it_says_so(results):
 def test_every_is_not_one_comparison(results, option):
     done = compare(results, "--every", *option)
     assert (done.exit_code, option[0] in done.output) == (2, True)
+
+
+@pytest.mark.parametrize("name", ["run.json", "table.md"])
+def test_no_output_takes_the_place_of_what_was_measured(results, name):
+    file = results / "m" / "r0" / name
+    file.touch()
+    before = file.read_bytes()
+    refused = compare(results, "--by", "dtype", "--markdown", file)
+    assert (refused.exit_code, "nothing may take its place" in refused.output) == (2, True)
+    assert file.read_bytes() == before
+
+
+def test_a_refusal_names_all_that_differs_and_what_can_be_seen_all_the_same(results):
+    refused = compare(results)
+    assert "--allow dtype" in refused.output
+    assert "--every" in refused.output

@@ -123,7 +123,7 @@ def test_what_is_no_run_is_refused_in_a_sentence(tmp_path: Path, content: bytes)
 def test_a_pack_into_no_folder_is_refused_in_a_sentence(tmp_path: Path) -> None:
     refused = typed(COMMITTED, "-o", tmp_path / "missing" / "runs.zip")
     assert refused.exit_code == 2
-    assert "cannot write" in refused.output
+    assert "there is no folder" in refused.output
 
 
 def test_packing_changes_no_run(tmp_path: Path) -> None:

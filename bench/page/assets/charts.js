@@ -66,6 +66,18 @@
     plot.removeAttribute("tabindex");
   };
 
+  // A chart that is drawn above changes in height, and moves what was just gone to. So it is
+  // gone to again, until they scroll themselves.
+  let target = null;
+  const goTo = () => {
+    target = location.hash.length > 1 ? document.getElementById(location.hash.slice(1)) : null;
+  };
+  const settle = () => target?.scrollIntoView({ behavior: "instant", block: "start" });
+  for (const moved of ["wheel", "touchmove", "keydown", "pointerdown"])
+    addEventListener(moved, () => (target = null), { passive: true });
+  addEventListener("hashchange", goTo);
+  goTo();
+
   const figures = document.querySelectorAll("figure.chart");
   if (!("IntersectionObserver" in window)) {
     figures.forEach(draw);
@@ -76,7 +88,7 @@
       for (const entry of entries) {
         if (!entry.isIntersecting) continue;
         observer.unobserve(entry.target);
-        draw(entry.target);
+        draw(entry.target).then(settle);
       }
     },
     { rootMargin: "800px" },

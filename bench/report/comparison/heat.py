@@ -12,7 +12,7 @@ from matplotlib.patches import Rectangle
 
 from bench.names import fold
 from bench.report import look
-from bench.report.comparison.words import ABSOLUTE, milliseconds_of, ratio_of, within
+from bench.report.comparison.words import ABSOLUTE, milliseconds_of, ratio_of, settings, within
 from bench.report.reading import SIGNS
 from bench.report.sheet import MARGIN, captioned
 from bench.report.units import ABSENT
@@ -191,4 +191,6 @@ def _caption(comparison: Comparison) -> str:
     runs = [look.label(column.run, 24) for column in comparison.columns[:4]]
     rest = len(comparison.columns) - len(runs)
     made_up = " · synthetic" if any(column.synthetic for column in comparison.columns) else ""
-    return "runs " + ", ".join(runs) + (f" and {rest} more" if rest > 0 else "") + made_up
+    common = settings(comparison.workloads[0]) if comparison.workloads else ""
+    head = look.label(f"{common} · " if common else "", 120)
+    return f"{head}runs " + ", ".join(runs) + (f" and {rest} more" if rest > 0 else "") + made_up

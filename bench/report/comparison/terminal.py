@@ -55,13 +55,26 @@ def show(comparison: Comparison, console: Console, phase: str = "total") -> None
 def _columns(comparison: Comparison, console: Console) -> None:
     """Which run each column is from."""
     for place, column in enumerate(comparison.columns[:_LISTED], 1):
+        stands = _standing(comparison, place - 1)
         runs = "" if column.runs == 1 else f", the latest of {column.runs} runs"
+        if len(stands) > 1:
+            runs = "; " + ", ".join(f"{run} for {', '.join(of)}" for run, of in stands.items())
         made_up = ", synthetic" if column.synthetic else ""
         where = "" if column.machine in column.label else f" on {column.machine}"
-        line = f"[{place}] {column.label}{where}: {column.run}{runs}{made_up}"
+        run = column.run if len(stands) < 2 else f"{len(stands)} runs"
+        line = f"[{place}] {column.label}{where}: {run}{runs}{made_up}"
         console.print(as_text(shorten(line, 2 * console.width), console, "dim"))
     if (left := len(comparison.columns) - _LISTED) > 0:
         console.print(as_text(f"and {left} more columns", console, "dim"))
+
+
+def _standing(comparison: Comparison, place: int) -> dict[str, list[str]]:
+    """The runs that stand for a column, each with its workloads."""
+    found: dict[str, list[str]] = {}
+    for compared in comparison.workloads:
+        if (run := compared.stands.get(place)) is not None:
+            found.setdefault(run, []).append(compared.workload)
+    return found
 
 
 def _title(compared: Compared, console: Console) -> str:

@@ -231,7 +231,9 @@ def _metrics(compared: Compared) -> str:
 
 
 def _label(comparison: Comparison, place: int) -> str:
-    return _short(comparison.columns[place].label)
+    """A column's label; its number, as in the table's head, where that would have to be cut."""
+    label = printable(comparison.columns[place].label)
+    return label if len(label) <= _NAME_WIDTH else f"[{place + 1}]"
 
 
 def _named(names: Sequence[str]) -> str:
