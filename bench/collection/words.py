@@ -26,7 +26,7 @@ _ROOTED = re.compile(r"(?<![\w/.:~<)\]*])/[A-Za-z_.][\w.-]+")
 
 _HOST = re.compile(
     r"\b(?<!version )(?<![\w.+-])\d{1,3}(?:\.\d{1,3}){3}\b(?!\.\d)"
-    r"|\b[\w-]+\.(?:local|lan|localdomain|internal)\b"
+    r"|(?<![\w-])[\w-]+\.(?:local|lan|localdomain|internal)\b"
     r"|\w@\w"
 )
 _PUBLIC = r"(?:[\w-]+\.)*(?:pytorch|python|pypi|github|nvidia|huggingface)\.(?:org|com|co)\b"

@@ -27,7 +27,8 @@ class Telemetry(Record, frozen=True):
         cpu_mhz: mean frequency of the processors that the worker may use; absent where the kernel
             has no more than the processor's label, as in most virtual machines.
         load: processes that ran or wanted to, averaged by the kernel over a minute.
-        stolen_seconds: processor time that the hypervisor gave to others, all processors together.
+        stolen_seconds: processor time that the hypervisor gave to others, of all processors
+            together that the worker may use.
         quota_seconds: how long the container's quota held its processes back, all processors
             together.
         cpu_joules: what the processor packages took (RAPL), other processes included. `Energy` is

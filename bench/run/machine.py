@@ -13,6 +13,7 @@ import psutil
 import torch
 
 from bench.measure.device import nvidia_driver
+from bench.measure.telemetry.groups import groups
 from bench.measure.telemetry.of_device import driver_and_gpu
 from bench.records import Machine
 from bench.run.gpu import gpu_record
@@ -78,8 +79,16 @@ def processors() -> int:
     return psutil.cpu_count() or 1
 
 
-def quota(group: Path = Path("/sys/fs/cgroup")) -> float | None:
-    """Processors that the container's quota amounts to (cgroup version 2); `None` without one."""
+def quota(proc: Path = Path("/proc"), root: Path = Path("/sys/fs/cgroup")) -> float | None:
+    """Processors that the tightest quota amounts to, of this process's group and those above it.
+
+    `None` without one (cgroup version 2).
+    """
+    found = [each for group in groups(proc, root) if (each := _quota_of(group)) is not None]
+    return min(found, default=None)
+
+
+def _quota_of(group: Path) -> float | None:
     try:
         limit, period = (group / "cpu.max").read_text().split()
         return round(int(limit) / int(period), 3)

@@ -30,13 +30,20 @@ flags\t\t: fpu {flag}
 cpu MHz\t\t: 9000.000
 """
 
+STAT = """cpu  1 2 3 4 5 6 7 {} 0 0
+cpu0 1 2 3 4 5 6 7 {} 0 0
+cpu1 1 2 3 4 5 6 7 {} 0 0
+cpu2 1 2 3 4 5 6 7 {} 0 0
+intr 1 2 3
+"""
+
 
 class Host:
     """Files of a kernel below a folder."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.write("proc/stat", "cpu  1 2 3 4 5 6 7 100 0 0\ncpu0 1 2 3 4 5 6 7 8 9 0\n")
+        self.write("proc/stat", STAT.format(100, 60, 30, 10))
         self.write("proc/loadavg", "1.25 0.50 0.25 3/700 4242\n")
         self.write("proc/cpuinfo", CPUINFO.format(flag="aperfmperf"))
         self.write("proc/self/cgroup", "0::/a/b\n")
@@ -93,9 +100,20 @@ def test_load_is_that_of_a_minute(host: Host) -> None:
     assert host.turn()["load"] == 1.25
 
 
-def test_stolen_time_is_that_of_the_turn_over_all_processors(host: Host) -> None:
-    stolen = "cpu  1 2 3 4 5 6 7 103 0 0\n"
+def test_stolen_time_is_that_of_the_turn_on_the_processors_that_may_be_used(host: Host) -> None:
+    stolen = STAT.format(303, 61, 32, 210)
     assert host.turn(lambda: host.write("proc/stat", stolen))["stolen_seconds"] == 0.03
+
+
+def test_on_a_large_machine_stolen_time_is_that_of_all_that_may_be_used(host: Host) -> None:
+    def stat(ticks: int) -> str:
+        return "".join(f"cpu{number} 1 2 3 4 5 6 7 {ticks} 0 0\n" for number in range(100))
+
+    host.write("proc/stat", stat(1))
+    meter = host.meter(tuple(range(100)))
+    meter.before()
+    host.write("proc/stat", stat(2))
+    assert meter.after()["stolen_seconds"] == 1.0
 
 
 def test_frequency_is_the_mean_of_the_processors_that_may_be_used(host: Host) -> None:
@@ -157,7 +175,7 @@ def test_energy_that_is_not_for_us_to_read_is_absent(host: Host) -> None:
 
 
 def test_a_counter_that_went_back_says_nothing_of_that_turn(host: Host) -> None:
-    stolen = "cpu  1 2 3 4 5 6 7 1 0 0\n"
+    stolen = STAT.format(1, 1, 0, 0)
     assert "stolen_seconds" not in host.turn(lambda: host.write("proc/stat", stolen))
 
 

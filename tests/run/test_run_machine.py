@@ -125,7 +125,27 @@ def test_a_cpu_has_no_gpu_and_tells_its_processors(here: Machine) -> None:
 def test_a_quota_is_a_number_of_processors(tmp_path: Path, text: str | None, found: Any) -> None:
     if text is not None:
         (tmp_path / "cpu.max").write_text(text)
-    assert quota(tmp_path) == found
+    assert quota(tmp_path / "proc", tmp_path) == found
+
+
+@pytest.mark.parametrize(
+    ("limits", "found"),
+    [
+        ({"a/b": "50000 100000", "a": "max 100000"}, 0.5),
+        ({"a/b": "max 100000", "a": "150000 100000"}, 1.5),
+        ({"a/b": "200000 100000", "a": "150000 100000"}, 1.5),
+        ({"a/c": "50000 100000"}, None),
+    ],
+)
+def test_the_tightest_quota_of_a_group_and_those_above_it_counts(
+    tmp_path: Path, limits: dict[str, str], found: float | None
+) -> None:
+    (tmp_path / "proc/self").mkdir(parents=True)
+    (tmp_path / "proc/self/cgroup").write_text("0::/a/b\n")
+    for group, limit in limits.items():
+        (tmp_path / "cgroup" / group).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "cgroup" / group / "cpu.max").write_text(limit)
+    assert quota(tmp_path / "proc", tmp_path / "cgroup") == found
 
 
 def test_a_build_is_told_by_its_libraries_and_architectures(

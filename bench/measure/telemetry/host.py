@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.measure.telemetry.files import text, whole
+from bench.measure.telemetry.groups import groups
 from bench.measure.telemetry.meter import since
 from bench.measure.telemetry.rapl import PackageEnergy
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from bench.measure.telemetry.meter import Reading
 
 STOLEN = 8
-"""Field of the line `cpu` in /proc/stat (proc_stat(5)), its name being field 0."""
+"""Field of a processor's line in /proc/stat (proc_stat(5)), its name being field 0."""
 
 MOST_PROCESSORS = 32
 """Whose frequency is read: on a large machine so many, evenly spread, stand for all."""
@@ -43,6 +44,7 @@ class HostMeter:
         self._proc = proc
         self._ticks = ticks or os.sysconf("SC_CLK_TCK")
         chosen = sorted(_allowed() if processors is None else processors)
+        self._lines = frozenset(f"cpu{number}" for number in chosen)
         chosen = chosen[:: -(-len(chosen) // MOST_PROCESSORS) or 1]
         folders = [sys / "devices/system/cpu" / f"cpu{number}/cpufreq" for number in chosen]
         self._frequencies = [folder / "scaling_cur_freq" for folder in folders]
@@ -51,7 +53,8 @@ class HostMeter:
         self._processors = frozenset(chosen)
         # Without these counters the kernel's figure is the processor's label, measured by nobody.
         self._measures_clock = " aperfmperf" in (text(proc / "cpuinfo") or "")
-        self._groups = _groups(proc, sys / "fs/cgroup")
+        files = [group / "cpu.stat" for group in groups(proc, sys / "fs/cgroup")]
+        self._groups = [file for file in files if _throttled_seconds(file) is not None]
         self._energy = PackageEnergy(sys / "class/powercap")
         self._before: dict[str, float | None] = {}
 
@@ -84,11 +87,13 @@ class HostMeter:
         return max((span for span in spans if span is not None), default=None)
 
     def _stolen(self) -> float | None:
-        line = (text(self._proc / "stat") or "").partition("\n")[0].split()
+        """Of the processors that may be used, as `bench.disturbance` weighs it against them."""
+        lines = [line.split() for line in (text(self._proc / "stat") or "").splitlines()]
         try:
-            return int(line[STOLEN]) / self._ticks
+            found = [int(line[STOLEN]) for line in lines if line and line[0] in self._lines]
         except (IndexError, ValueError):
             return None
+        return sum(found) / self._ticks if found else None
 
     def _load(self) -> float | None:
         try:
@@ -118,15 +123,6 @@ def _allowed() -> Sequence[int]:
     if hasattr(os, "sched_getaffinity"):
         return sorted(os.sched_getaffinity(0))
     return range(os.cpu_count() or 1)
-
-
-def _groups(proc: Path, root: Path) -> list[Path]:
-    """`cpu.stat` of this process's control group and those above it that tell of a quota."""
-    found = re.search(r"^0::/(.*)$", text(proc / "self/cgroup") or "", re.MULTILINE)
-    folder = root / (found[1] if found else "")
-    folders = [folder, *folder.parents] if folder.is_relative_to(root) else [root]
-    files = [above / "cpu.stat" for above in folders if above.is_relative_to(root)]
-    return [file for file in files if _throttled_seconds(file) is not None]
 
 
 def _throttled_seconds(file: Path) -> float | None:
