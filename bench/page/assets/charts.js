@@ -69,10 +69,14 @@
   // A chart that is drawn above changes in height, and moves what was just gone to. So it is
   // gone to again, until they scroll themselves.
   let target = null;
+  let until = 0;
   const goTo = () => {
+    until = performance.now() + 4000;
     target = location.hash.length > 1 ? document.getElementById(location.hash.slice(1)) : null;
   };
-  const settle = () => target?.scrollIntoView({ behavior: "instant", block: "start" });
+  const settle = () => {
+    if (performance.now() < until) target?.scrollIntoView({ behavior: "instant", block: "start" });
+  };
   for (const moved of ["wheel", "touchmove", "keydown", "pointerdown"])
     addEventListener(moved, () => (target = null), { passive: true });
   addEventListener("hashchange", goTo);
