@@ -21,7 +21,7 @@ from bench.report.comparison.json_ import json_
 from bench.report.comparison.markdown import markdown
 from bench.report.comparison.table_csv import table_csv
 from bench.report.comparison.terminal import show
-from bench.report.comparison.words import differing, never_beaten, ranking
+from bench.report.comparison.words import differing, headings, never_beaten, ranking
 from bench.report.look import render
 
 ROOT = Path(__file__).parents[2]
@@ -294,3 +294,13 @@ def test_the_terminal_imports_no_plots_and_no_torch():
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert not {"torch", "matplotlib", "pandas", "numpy"} & set(done.stdout.split())
+
+
+def test_a_heading_holds_only_what_tells_a_column_from_those_beside_it():
+    made = comparison(2, label="H100 · schema 2 · torch 2.{}")
+    assert headings(made, [0, 1]) == {0: ["H100", "torch 2.0"], 1: ["H100", "torch 2.1"]}
+
+
+def test_a_heading_of_one_column_is_its_whole_label():
+    made = comparison(1, label="H100 · schema 2")
+    assert headings(made, [0]) == {0: ["H100", "schema 2"]}

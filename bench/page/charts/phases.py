@@ -60,8 +60,13 @@ def draw(cells: list[Cell]) -> Chart | None:
         "mark": {"type": "tick", "color": theme.INK, "thickness": 1.5, "height": 9},
         "encoding": {"y": y, "x": {**x, "field": "ms"}, "tooltip": tips},
     }
+    untimed = [
+        {"strategy": shown[cell.strategy], "far": 0, "note": words(cell.verdict)}
+        for cell in cells
+        if seconds(cell, "total") is None
+    ]
     note = {
-        "data": total,
+        "data": {"values": [*totals, *untimed]},
         "mark": {"type": "text", "align": "left", "dx": 6, "fontSize": 10.5, "color": theme.MUTED},
         "encoding": {"y": y, "x": {**x, "field": "far"}, "text": {"field": "note"}},
     }

@@ -12,7 +12,14 @@ from matplotlib.patches import Rectangle
 
 from bench.names import fold
 from bench.report import look
-from bench.report.comparison.words import ABSOLUTE, milliseconds_of, ratio_of, settings, within
+from bench.report.comparison.words import (
+    ABSOLUTE,
+    headings,
+    milliseconds_of,
+    ratio_of,
+    settings,
+    within,
+)
 from bench.report.reading import SIGNS
 from bench.report.sheet import MARGIN, captioned
 from bench.report.units import ABSENT
@@ -139,8 +146,9 @@ def _heading(
         "annotation_clip": False,
     }
     points = 72 * _FULL, 72 * (_FULL + _HEADER)
+    named = headings(comparison, columns)
     for column, place in enumerate(columns):
-        lines = fold(comparison.columns[place].label, 19).split("\n")
+        lines = fold(" · ".join(named[place]), 19).split("\n")
         label = "\n".join(look.fitted(line, _COLUMN - 0.04, 8) for line in lines)
         axes.annotate(label, (column + 0.5, 0), (0, points[0]), fontsize=8, ha="center",
                       va="bottom", **above)  # fmt: skip

@@ -11,6 +11,7 @@ from rich.table import Table
 from bench.names import fold, printable, shorten
 from bench.report.comparison.words import (
     ABSOLUTE,
+    headings,
     how_to_read,
     milliseconds_of,
     peak_of,
@@ -129,9 +130,12 @@ def _table(
     names, widths = _widths(compared, console, phase)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), show_edge=False)
     table.add_column("strategy", width=names, overflow="fold")
+    named = headings(comparison, shown)
     for place, width in zip(shown, widths, strict=False):
-        label = fold(comparison.columns[place].label, width, _HEADER_LINES)
-        lines = [f"[{place + 1}]", *label.split("\n")]
+        told = named[place]
+        each = _HEADER_LINES if len(told) == 1 else 1
+        labels = [line for part in told for line in fold(part, width, each).split("\n")]
+        lines = [f"[{place + 1}]", *labels]
         header = as_text(lines[0], console)
         for line in lines[1:]:
             header = header + as_text("", console).append("\n") + as_text(line, console)

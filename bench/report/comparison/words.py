@@ -66,6 +66,18 @@ def signed(figures: Figures | None, phase: str) -> str:
     return f"{SIGNS[figures.verdict]} {told}"
 
 
+def headings(comparison: Comparison, places: Sequence[int]) -> dict[int, list[str]]:
+    """The parts of each column's label that tell it apart from those beside it, the axis first."""
+    parts = {place: comparison.columns[place].label.split(" · ") for place in places}
+    if len({len(each) for each in parts.values()}) != 1 or len(parts) < 2:
+        return parts
+    differ = [len(set(alike)) > 1 for alike in zip(*parts.values(), strict=True)]
+    return {
+        place: [text for at, text in enumerate(each) if differ[at] or at == 0]
+        for place, each in parts.items()
+    }
+
+
 def sentences(compared: Compared, comparison: Comparison, phase: str) -> list[str]:
     """What the figures of a workload say: ranking, what is unbeaten, what the FLOPs would allow."""
     said = (
