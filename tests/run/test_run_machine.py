@@ -30,7 +30,7 @@ SHOWN = """PyTorch built with:
   - Intel(R) MKL-DNN v3.12.0 (Git Hash 80afa71049cd)
   - OpenMP 201511 (a.k.a. OpenMP 4.5)
   - Build settings: CUDA_FLAGS= -gencode arch=compute_80,code=sm_80 -gencode
-    arch=compute_90a,code=sm_90a, CXX_COMPILER=/opt/rh/gcc-toolset-13/root/usr/bin/c++,
+    arch=compute_90a,code=sm_90a, CXX_COMPILER=/opt/a-toolset/usr/bin/c++,
 """
 
 
