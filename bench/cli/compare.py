@@ -12,10 +12,9 @@ from bench.cli.comparing import (
     gathered,
     option_of,
     refused_in_a_sentence,
-    typed,
     with_doubts,
 )
-from bench.cli.options import NearChoice, picture
+from bench.cli.options import NearChoice, picture, typed
 from bench.cli.outputs import OutputError, refuse_unwritable, write
 from bench.cli.telling import refuse, told_in_a_sentence
 
@@ -72,7 +71,7 @@ def compare(
     from bench.collection.comparison import compare as compared  # noqa: PLC0415  reads with scipy
 
     with refused_in_a_sentence():
-        comparison = with_doubts(compared(found, asked), found)
+        (comparison,) = with_doubts([compared(found, asked)], found)
     _show(comparison, phase)
     with told_in_a_sentence(OutputError):
         for option, file in wanted.items():
@@ -95,7 +94,7 @@ def _show_every(runs: tuple[Path, ...], phase: str) -> None:
 
     from bench.collection.alike import alike  # noqa: PLC0415  reads with scipy
 
-    comparisons = [with_doubts(each, found) for each in alike(found.entries)]
+    comparisons = with_doubts(alike(found.entries), found)
     for comparison in comparisons:
         click.echo(f"\n=== by {option_of(comparison.axis)} ===\n")
         _show(comparison, phase)

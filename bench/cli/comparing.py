@@ -82,12 +82,6 @@ def comparing(command: Command) -> Command:
     return asking
 
 
-def typed(context: click.Context, *names: str) -> set[str]:
-    """Which of these options were given, rather than left at their default."""
-    given = click.core.ParameterSource.COMMANDLINE
-    return {name for name in names if context.get_parameter_source(name) is given}
-
-
 def option_of(axis: str) -> str:
     """An axis as --by takes it."""
     return next(name for name, inside in AXES.items() if inside == axis)
@@ -107,12 +101,15 @@ def gathered(runs: Sequence[Path]) -> Gathered:
         return gather(runs, told)
 
 
-def with_doubts(comparison: Comparison, found: Gathered) -> Comparison:
-    """The comparison with a note for each of its runs that disagrees with itself."""
-    from bench.collection.doubts import doubts  # noqa: PLC0415  commands start fast
+def with_doubts(comparisons: Sequence[Comparison], found: Gathered) -> list[Comparison]:
+    """The comparisons, each with a note for those of its runs that disagree with themselves."""
+    from bench.collection.doubts import doubts, standing_in  # noqa: PLC0415  commands start fast
 
-    notes = [*comparison.notes, *doubts(found.entries, [comparison])]
-    return replace(comparison, notes=notes)
+    told = doubts(found.entries, comparisons)
+    return [
+        replace(each, notes=[*each.notes, *(told[r] for r in standing_in(each) if r in told)])
+        for each in comparisons
+    ]
 
 
 @contextlib.contextmanager

@@ -73,3 +73,9 @@ def picture(_context: click.Context, _option: click.Parameter, file: Path | None
     if file is not None and file.suffix.lower() not in PICTURES:
         raise click.BadParameter(f"{file} names no kind of picture; end it in .png or .svg")
     return file
+
+
+def typed(context: click.Context, *names: str) -> set[str]:
+    """Which of these options were given, rather than left at their default."""
+    given = click.core.ParameterSource.COMMANDLINE
+    return {name for name in names if context.get_parameter_source(name) is given}

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from bench import store
-from bench.cli.comparing import comparing, gathered, refused_in_a_sentence, typed, with_doubts
+from bench.cli.comparing import comparing, gathered, refused_in_a_sentence, with_doubts
+from bench.cli.options import typed
 from bench.cli.outputs import OutputError, refuse_unwritable, write
 from bench.cli.telling import told_in_a_sentence
 
@@ -52,9 +53,7 @@ def page(context: click.Context, runs: tuple[Path, ...], output: Path, asked: As
         refuse_unwritable({"--output": output})
     explicit = bool(typed(context, "by", "only", "allow"))
     found = gathered(runs)
-    comparisons = [
-        with_doubts(each, found) for each in _compared(found, asked if explicit else None)
-    ]
+    comparisons = with_doubts(_compared(found, asked if explicit else None), found)
     shown = _shown(found, comparisons if explicit else [])
     with told_in_a_sentence(store.StoreError, PageError, OutputError):
         records = [store.load(file)[1] for file in shown]
@@ -82,10 +81,7 @@ def _compared(found: Gathered, asked: Asked | None) -> list[Comparison]:
 
 def _shown(found: Gathered, comparisons: Sequence[Comparison]) -> list[Path]:
     """The files of those that stand for a column of a comparison that was asked for, else of all."""
-    standing = {
-        run
-        for comparison in comparisons
-        for workload in comparison.workloads
-        for run in workload.stands.values()
-    }
+    from bench.collection.doubts import standing_in  # noqa: PLC0415  commands start fast
+
+    standing = {run for comparison in comparisons for run in standing_in(comparison)}
     return [entry.file for entry in found.entries if not standing or entry.head.id in standing]

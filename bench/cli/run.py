@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from bench import store
 from bench.cli.exits import CELL_FAILED, DONE, INTERRUPTED
-from bench.cli.options import NearChoice, Precision, Seconds
+from bench.cli.options import NearChoice, Precision, Seconds, typed
 from bench.cli.telling import show, told_in_a_sentence, watching
 from bench.records import Dtype, Optimizer, Request
 
@@ -90,19 +90,15 @@ def run(
 
 def _renewed(context: click.Context, request: Request, asked: dict[str, Any]) -> Request:
     """The request of a run, with what may change on resuming; anything else typed is refused."""
-    typed = {
-        name
-        for name in context.params
-        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
-    }
+    given = typed(context, *context.params)
     may_change = {"precision", "budget", "cell_timeout"}
-    if others := typed - may_change - {"resume"}:
+    if others := given - may_change - {"resume"}:
         names = sorted(p.opts[-1] for p in context.command.params if p.name in others)
         raise store.StoreError(
             "--resume goes on with the run's own request, in its own folder, so "
             f"{', '.join(names)} cannot be given with it"
         )
-    return replace(request, **{name: asked[name] for name in typed & may_change})
+    return replace(request, **{name: asked[name] for name in given & may_change})
 
 
 def _say_how_to_go_on(folder: store.RunFolder | None) -> None:

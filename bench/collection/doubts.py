@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from bench import store
 from bench.collection.integrity import objections
 
@@ -17,28 +19,35 @@ MOST_RUNS = 8
 """Each is read whole and computed again, some tenths of a second: of more, none is."""
 
 
-def doubts(entries: Sequence[Entry], comparisons: Iterable[Comparison]) -> list[str]:
-    """A sentence for each run that stands for a column and disagrees with itself.
+def doubts(entries: Sequence[Entry], comparisons: Iterable[Comparison]) -> dict[str, str]:
+    """A sentence for each run that stands for a column and disagrees with itself, by the run's id.
 
-    Runs that were made up say so themselves.
+    A run is computed once, however many comparisons it stands in. Runs that were made up say so
+    themselves, and that one is unfinished is told with its comparison.
     """
-    standing = {
-        run
-        for comparison in comparisons
-        for workload in comparison.workloads
-        for run in workload.stands.values()
-    }
-    shown = [entry for entry in entries if entry.head.id in standing and not entry.head.synthetic]
-    if len(shown) > MOST_RUNS:
-        return []
-    found = []
-    for entry in shown:
-        try:
-            refusals = objections(store.load(entry.file)[1]).refusals
-        except store.StoreError:  # it has vanished since it was read
-            continue
-        told = [sentence for sentence in refusals if "not done" not in sentence]
-        if told:
-            rest = f", and {len(told) - 1} more" if len(told) > 1 else ""
-            found.append(f"{entry.head.id} disagrees with itself: {told[0]}{rest}")
-    return found
+    asked = {entry.head.id: entry for entry in entries if not entry.head.synthetic}
+    shown: dict[str, Entry] = {}
+    for comparison in comparisons:
+        standing = {run: asked[run] for run in standing_in(comparison) if run in asked}
+        if len(standing) <= MOST_RUNS:
+            shown |= standing
+    return {run: told for run, entry in shown.items() if (told := _told(entry))}
+
+
+def standing_in(comparison: Comparison) -> list[str]:
+    """Ids of the runs that stand for a column of some workload, each once."""
+    return list(
+        dict.fromkeys(run for workload in comparison.workloads for run in workload.stands.values())
+    )
+
+
+def _told(entry: Entry) -> str:
+    try:
+        run = store.load(entry.file)[1]
+    except store.StoreError:  # it has vanished since it was read
+        return ""
+    refusals = objections(replace(run, state="done")).refusals
+    if not refusals:
+        return ""
+    rest = f", and {len(refusals) - 1} more" if len(refusals) > 1 else ""
+    return f"{entry.head.id} disagrees with itself: {refusals[0]}{rest}"

@@ -57,7 +57,7 @@ def tracked_by_git(folder: Path, files: Iterable[Path]) -> list[Path]:
         FindError: it is in none, or git is not there.
     """
     try:
-        listed = subprocess.run(
+        kept = subprocess.run(
             ["git", "-C", str(folder), "ls-files", "-z"],
             capture_output=True,
             check=True,
@@ -65,7 +65,5 @@ def tracked_by_git(folder: Path, files: Iterable[Path]) -> list[Path]:
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise FindError(f"{folder} is in no checkout of git that can be asked") from error
-    tracked = {
-        (folder / os.fsdecode(name)).resolve() for name in listed.stdout.split(b"\0") if name
-    }
+    tracked = {(folder / os.fsdecode(name)).resolve() for name in kept.stdout.split(b"\0") if name}
     return [file for file in files if file.resolve() in tracked]

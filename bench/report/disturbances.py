@@ -19,12 +19,18 @@ _FAIR = "Turns in random order keep the ratios fair; read the milliseconds as an
 
 def disturbances(run: Run) -> list[str]:
     """Heat, foreign processes, stolen time, a quota, and other work on the processor."""
-    notes = (_throttled(run), _foreign(run), _stolen(run), _quota(run), _switches(run))
+    marked = shares(run)
+    notes = (
+        _throttled(run, marked.get("throttled")),
+        _foreign(run, marked.get("foreign processes")),
+        _stolen(marked.get("stolen time", 0.0)),
+        _quota(run, marked.get("quota", 0.0)),
+        _switches(run),
+    )
     return [note for note in notes if note is not None]
 
 
-def _throttled(run: Run) -> str | None:
-    share = shares(run).get("throttled")
+def _throttled(run: Run, share: float | None) -> str | None:
     if share is None:
         return None
     return (
@@ -34,8 +40,8 @@ def _throttled(run: Run) -> str | None:
     )
 
 
-def _foreign(run: Run) -> str | None:
-    others, share = foreigners(run), shares(run).get("foreign processes")
+def _foreign(run: Run, share: float | None) -> str | None:
+    others = foreigners(run)
     if others is None or share is None:
         return None
     count = "1 process" if others.processes == 1 else f"Up to {others.processes} processes"
@@ -51,8 +57,7 @@ def _foreign(run: Run) -> str | None:
     )
 
 
-def _stolen(run: Run) -> str | None:
-    share = shares(run).get("stolen time", 0.0)
+def _stolen(share: float) -> str | None:
     if share < _LEAST_SHARE:
         return None
     return (
@@ -61,8 +66,7 @@ def _stolen(run: Run) -> str | None:
     )
 
 
-def _quota(run: Run) -> str | None:
-    share = shares(run).get("quota", 0.0)
+def _quota(run: Run, share: float) -> str | None:
     if share < _LEAST_SHARE:
         return None
     return (

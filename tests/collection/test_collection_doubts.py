@@ -8,20 +8,24 @@ from collection_runs import run, stored
 from msgspec.structs import replace
 from travel_stage import committed, keep
 
+from bench.collection import doubts as module
 from bench.collection.asked import Asked
 from bench.collection.comparison import compare
 from bench.collection.doubts import MOST_RUNS, doubts
 from bench.collection.gathering import gather
+from bench.collection.integrity import Objections, objections
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
     from bench.records import Run
 
 
 def told(folder: Path) -> list[str]:
     gathered = gather([folder])
-    return doubts(gathered.entries, [compare(gathered, Asked())])
+    return list(doubts(gathered.entries, [compare(gathered, Asked())]).values())
 
 
 def edited() -> Run:
@@ -45,6 +49,28 @@ def test_a_ratio_that_does_not_follow_from_the_samples_is_told(tmp_path: Path) -
     assert "disagrees with itself" in sentence
 
 
+def test_an_interrupted_run_is_asked_for_its_figures_all_the_same(tmp_path: Path) -> None:
+    keep(tmp_path, edited(), state="interrupted")
+    (sentence,) = told(tmp_path)
+    assert "not done" not in sentence
+
+
+def test_a_run_in_several_comparisons_is_computed_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep(tmp_path, edited())
+    gathered = gather([tmp_path])
+    asked: list[str] = []
+
+    def counted(run: Run) -> Objections:
+        asked.append(run.id)
+        return objections(run)
+
+    monkeypatch.setattr(module, "objections", counted)
+    doubts(gathered.entries, [compare(gathered, Asked())] * 3)
+    assert len(asked) == 1
+
+
 def test_a_run_that_was_made_up_is_not_asked(tmp_path: Path) -> None:
     keep(tmp_path, edited(), synthetic=True)
     assert told(tmp_path) == []
@@ -62,7 +88,7 @@ def test_a_run_that_has_vanished_since_is_no_doubt(tmp_path: Path) -> None:
     gathered = gather([tmp_path])
     comparison = compare(gathered, Asked())
     gathered.entries[0].file.unlink()
-    assert doubts(gathered.entries, [comparison]) == []
+    assert doubts(gathered.entries, [comparison]) == {}
 
 
 def test_made_up_runs_alone_are_fine(tmp_path: Path) -> None:
