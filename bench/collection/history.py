@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bench.collection.changepoints import LEAST_RUNS, shifts
+from bench.collection.hardware import hardware
+from bench.collection.settings import kind_of
 from bench.records import Interval
 from bench.work import work
 
@@ -16,11 +18,14 @@ if TYPE_CHECKING:
 
     from bench.records import Cell, Machine, Run, Verdict
 
-HARDWARE = ("name", "cpu", "cores", "accelerator", "accelerator_memory_bytes")
-"""What has to stay for a history to be of one machine; all else may explain a change."""
+LASTING = ("cpu", "cores", "accelerator", "accelerator_memory_gib")
+"""Of the hardware, what has to stay for a history to be of one machine.
 
-NO_EXPLANATION = ("memory_bytes",)
-"""Differs a little each time that a virtual machine starts."""
+A comparison asks for more (see `hardware`): here, all else may explain a change, a power limit too.
+"""
+
+NO_EXPLANATION = ("name", "cpu", "cores", "accelerator", "memory_bytes", "accelerator_memory_bytes")
+"""What stays, and bytes that differ a little with each start of a machine or driver."""
 
 
 class HistoryError(Exception):
@@ -134,8 +139,10 @@ def history(
 
 
 def _key(run: Run, cell: Cell) -> tuple[Any, ...]:
-    machine = tuple(getattr(run.machine, name) for name in HARDWARE)
-    return cell.workload, cell.strategy, cell.fingerprint, machine, *work(run, cell).items()
+    fields = hardware(run.machine).fields
+    machine = run.machine.name, *(fields.get(name) for name in LASTING)
+    settings = work(run, cell) | {"device": kind_of(cell.device)}
+    return cell.workload, cell.strategy, cell.fingerprint, machine, *settings.items()
 
 
 def _series(key: tuple[Any, ...], points: list[Point], phase: str) -> Series:
@@ -167,7 +174,7 @@ def _fields(machine: Machine) -> dict[str, Any]:
     told: dict[str, Any] = {}
     for name in machine.__struct_fields__:
         value = getattr(machine, name)
-        if name in HARDWARE or name in NO_EXPLANATION:
+        if name in NO_EXPLANATION:
             continue
         for part in getattr(value, "__struct_fields__", ()):
             told[part] = getattr(value, part)

@@ -66,7 +66,7 @@ def settings(run: Run, cells: Sequence[Cell]) -> Settings:
     An empty text is a setting that has no bearing, such as the threads of a run on an accelerator.
     """
     cell = next((cell for cell in cells if cell.strategy == "full"), cells[0])
-    kind = cell.device.partition(":")[0]
+    kind = kind_of(cell.device)
     return {
         **{name: _text(value) for name, value in work(run, cell).items()},
         "schema": str(run.schema),
@@ -77,6 +77,11 @@ def settings(run: Run, cells: Sequence[Cell]) -> Settings:
         "threads": str(cell.threads) if kind == "cpu" else "",
         "version": cell.fingerprint or UNKNOWN,
     }
+
+
+def kind_of(device: str) -> str:
+    """`cuda` of `cuda:1`: which of several equal ones it was has no bearing."""
+    return device.partition(":")[0]
 
 
 def minor(version: str) -> str:

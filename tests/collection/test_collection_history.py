@@ -115,6 +115,21 @@ def test_other_work_has_a_history_of_its_own(changes: dict[str, Any]) -> None:
     assert len(history([day(0), day(1, cells=other)], "total").series) == 2
 
 
+def on_gpu(number: int, device: str, memory_bytes: int) -> Run:
+    run = day(number, machine={"accelerator": "a GPU", "accelerator_memory_bytes": memory_bytes})
+    return replace(run, cells=[replace(cell, device=device) for cell in run.cells])
+
+
+def test_some_bytes_that_a_driver_keeps_are_no_other_machine() -> None:
+    runs = [on_gpu(n, "cuda:0", 80 * 2**30 - n * 2**22) for n in range(2)]
+    assert len(only(history(runs, "total")).points) == 2
+
+
+def test_which_of_several_equal_gpus_it_was_has_no_bearing() -> None:
+    runs = [on_gpu(n, f"cuda:{n}", 80 * 2**30) for n in range(2)]
+    assert len(only(history(runs, "total")).points) == 2
+
+
 def test_a_change_is_told_with_its_runs_and_size() -> None:
     (change,) = only(history(days(20, 12, 1.1), "total")).changes
     assert (change.before, change.after) == ("20260112-120000-000b", "20260113-120000-000c")
