@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from bench.collection.compared import Comparison
     from bench.collection.gathering import Gathered
 
-_LARGE = 5_000_000
-"""Bytes from which many a mail server refuses an attachment."""
-
 
 def html(_context: click.Context, _option: click.Parameter, file: Path) -> Path:
     """A file whose name says that it is a page: what is there under it may be written over."""
@@ -46,7 +43,7 @@ def page(context: click.Context, runs: tuple[Path, ...], output: Path, asked: As
     as --by, --only and --allow say. Paths in reasons and notes are shortened to their last names.
     """
     from bench.page import PageError  # noqa: PLC0415
-    from bench.page.page import render  # noqa: PLC0415
+    from bench.page.page import LARGEST, render  # noqa: PLC0415
     from bench.portable import run_without_folders, without_folders  # noqa: PLC0415
 
     with told_in_a_sentence(OutputError):
@@ -66,7 +63,7 @@ def page(context: click.Context, runs: tuple[Path, ...], output: Path, asked: As
         click.echo(note, err=True)
     many = "1 run" if len(records) == 1 else f"{len(records)} runs"
     click.echo(f"{output} holds {many} in {len(content) / 1e6:.1f} MB")
-    if len(content) > _LARGE:
+    if len(content) > LARGEST:
         click.echo("That is much for a mail: name fewer runs for a smaller page.", err=True)
 
 

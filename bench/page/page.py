@@ -10,7 +10,7 @@ from bench.page import heat_map, theme, vega
 from bench.page.environment import asset, environment, fill
 from bench.page.packing import packed, script_json
 from bench.page.run_names import names
-from bench.page.section import section
+from bench.page.section import details, section
 from bench.page.security import policy
 
 if TYPE_CHECKING:
@@ -18,8 +18,12 @@ if TYPE_CHECKING:
 
     from bench.collection.compared import Comparison
     from bench.page.chart import Chart
-    from bench.page.section import Section
+    from bench.page.section import Detail, Section
     from bench.records import Run
+
+
+LARGEST = 5_000_000
+"""Bytes from which many a mail server refuses an attachment."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,8 @@ class Figure:
 def render(runs: Sequence[Run], comparisons: Sequence[Comparison] = ()) -> bytes:
     """The page of `runs`, one section each; comparisons come first.
 
+    It holds as much as leaves it small enough to be sent; tables are there in any case.
+
     Raises:
         PageError: a package that the page takes is missing.
         ValueError: there is no run.
@@ -43,9 +49,19 @@ def render(runs: Sequence[Run], comparisons: Sequence[Comparison] = ()) -> bytes
     if not runs:
         raise ValueError("there is no run to show")
     environment()  # says what is missing, before anything is drawn
+    for detail in details(len(runs)):
+        content = _filled(runs, comparisons, detail)
+        if len(content) <= LARGEST:
+            break
+    return content
+
+
+def _filled(runs: Sequence[Run], comparisons: Sequence[Comparison], detail: Detail) -> bytes:
     from markupsafe import Markup  # noqa: PLC0415  comes with jinja2, an extra
 
-    sections = [section(run, name, len(runs)) for run, name in zip(runs, names(runs), strict=True)]
+    sections = [
+        section(run, name, detail, len(runs)) for run, name in zip(runs, names(runs), strict=True)
+    ]
     figures = _figures(sections)
     specs = {figure.id: packed(figure.chart.spec) for row in figures for figure in row}
     scripts = [asset("table.js"), _library(), asset("charts.js")]

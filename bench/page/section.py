@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from bench.names import shorten
 from bench.page import facts
@@ -26,7 +26,17 @@ if TYPE_CHECKING:
 _POINTS = 24_000  # of raw samples on a page: with the library, static charts and table below 5 MB
 
 RAW_RUNS, FEW_RUNS = 2, 8
-"""Runs on a page up to which it shows every turn, and up to which it has charts."""
+"""Runs on a page up to which it may show every turn, and up to which it may have charts."""
+
+Detail = Literal["turns", "charts", "tables"]
+"""The most that a section holds: all charts, those without every turn, or none."""
+
+
+def details(runs: int) -> tuple[Detail, ...]:
+    """What a page of so many runs may hold, the most first."""
+    if runs <= RAW_RUNS:
+        return ("turns", "charts", "tables")
+    return ("charts", "tables") if runs <= FEW_RUNS else ("tables",)
 
 
 @dataclass(frozen=True)
@@ -64,21 +74,17 @@ class Section:
     command: str
 
 
-def section(run: Run, name: str, runs: int = 1) -> Section:
-    """Everything that is shown of `run` under a name, on a page with that many runs.
-
-    A page stays small enough to be sent: of more than a few runs the charts of raw samples are left
-    out, and of many all charts.
-    """
+def section(run: Run, name: str, detail: Detail = "turns", runs: int = 1) -> Section:
+    """Everything that is shown of `run` under a name, on a page with that many runs."""
     most = max(20, _POINTS // max(1, runs * len(run.cells)))
-    notes = (unfinished(run), unreached(run), launch_bound(run), _left_out(runs))
+    notes = (unfinished(run), unreached(run), launch_bound(run), _left_out(detail))
     return Section(
         name=name,
         settings=" · ".join([run.machine.name, *settings(run)]),
         run=run,
         notes=[note for note in notes if note is not None] + disturbances(run),
         workloads=[
-            _workload(workload, cells, _charts(cells, run.machine, most, runs))
+            _workload(workload, cells, _charts(cells, run.machine, most, detail))
             for workload, cells in by_workload(run).items()
         ],
         table=cells_table(run),
@@ -87,20 +93,20 @@ def section(run: Run, name: str, runs: int = 1) -> Section:
     )
 
 
-def _charts(cells: list[Cell], machine: Machine, most: int, runs: int) -> list[Chart]:
-    if runs > FEW_RUNS:
+def _charts(cells: list[Cell], machine: Machine, most: int, detail: Detail) -> list[Chart]:
+    if detail == "tables":
         return []
     charts = [phases.draw(cells), ratios.draw(cells), memory.draw(cells), pareto.draw(cells)]
-    if runs <= RAW_RUNS:
+    if detail == "turns":
         charts.append(turns.draw(cells, machine, most))
     return [chart for chart in charts if chart is not None]
 
 
-def _left_out(runs: int) -> str | None:
-    if runs <= RAW_RUNS:
+def _left_out(detail: Detail) -> str | None:
+    if detail == "turns":
         return None
-    what = "Raw samples" if runs <= FEW_RUNS else "Charts"
-    return f"{what} are left out on a page of {runs} runs: a page of this run alone has them."
+    what = "Raw samples" if detail == "charts" else "Charts"
+    return f"{what} are left out on a page of so much: one of fewer runs has them."
 
 
 def _workload(name: str, cells: list[Cell], charts: list[Chart]) -> WorkloadPart:

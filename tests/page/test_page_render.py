@@ -13,7 +13,7 @@ import pytest
 from page_runs import EMOJI, HEBREW, IMAGE, LONG, SCRIPT, build_cell, build_run
 
 from bench.collection.compared import Agreement, Column, Compared, Comparison, Figures
-from bench.page import PageError, section
+from bench.page import PageError, page, section
 from bench.page.facts import telemetry
 from bench.page.page import render
 from bench.records import Interval, Telemetry
@@ -229,3 +229,19 @@ def test_energy_of_a_turn_is_no_fact_of_a_run():
     facts = telemetry(build_run(cells=[build_cell(telemetry=read)]))
     assert [title for title, _ in facts if title == "Power"]
     assert not [title for title, _ in facts if "energy" in title.lower()]
+
+
+def test_a_page_that_would_be_too_large_for_a_mail_leaves_out_what_it_can(monkeypatch):
+    run = build_run(("policy",), ("full", "requires_grad"))
+    whole = render([run])
+    monkeypatch.setattr(page, "LARGEST", len(whole) - 1)
+    smaller = render([run])
+    assert len(smaller) < len(whole)
+    assert "Raw samples are left out" in smaller.decode()
+
+
+def test_tables_are_there_however_little_a_mail_may_hold(monkeypatch):
+    monkeypatch.setattr(page, "LARGEST", 1)
+    least = render([build_run(("policy",), ("full", "requires_grad"))]).decode()
+    assert "Charts are left out" in least
+    assert "All cells" in least
