@@ -12,7 +12,7 @@ from torch import nn
 from strategies.suggest import suggest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from torch import Tensor
 
@@ -76,7 +76,28 @@ class Partition:
             raise PartitionError(
                 f"the patterns {_quoted(patterns)} freeze every parameter; leave something to train"
             )
-        modules = _maximal_frozen_modules(model, frozen, patterns)
+        return cls._split(model, named, frozen, _maximal_frozen_modules(model, frozen, patterns))
+
+    @classmethod
+    def of_names(cls, model: nn.Module, frozen: Collection[str]) -> Partition:
+        """Split `model` by the full names of its frozen parameters.
+
+        All names of a tied parameter are frozen as soon as one of them is. Either part may be
+        empty.
+        """
+        named = dict(model.named_parameters(remove_duplicate=False))
+        ids = {id(named[name]) for name in frozen}
+        names = {name for name, parameter in named.items() if id(parameter) in ids}
+        return cls._split(model, named, names, _maximal_frozen_modules(model, names, ()))
+
+    @classmethod
+    def _split(
+        cls,
+        model: nn.Module,
+        named: dict[str, nn.Parameter],
+        frozen: set[str],
+        modules: tuple[str, ...],
+    ) -> Partition:
         inside = tuple(f"{name}." for name in modules)
         running = [running for name in modules for running in _running(model, name)]
         return cls(

@@ -7,24 +7,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import torch
-from torch.nn.utils import parametrize
 
 from bench.measure.phases import PhaseMarks
+from bench.measure.stillness import frozen_tensors, how_far, same_bits
 from bench.records import Drift, Moved
 from strategies import find_tensor
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from bench.measure.training import Training
-    from strategies import Partition
-
-Kind = Literal["parameter", "buffer", "effective weight"]
 
 
 @dataclass(frozen=True)
@@ -102,9 +99,9 @@ def observe(training: Training, steps: int) -> Observation:
         NothingReachesTheLossError: the strategy cut the loss off from everything trainable.
     """
     model, partition = training.model, training.partition
-    frozen = _frozen_tensors(model, partition)
+    frozen = frozen_tensors(model, partition)
     trainable = {name: find_tensor(model, name) for name in partition.trainable}
-    kept = {key: tensor.detach().clone() for key, tensor in frozen.items()}
+    kept = {place: tensor.detach().clone() for place, tensor in frozen.items()}
     starts = {name: tensor.detach().clone() for name, tensor in trainable.items()}
     with_gradient: set[str] = set()
 
@@ -115,13 +112,13 @@ def observe(training: Training, steps: int) -> Observation:
     for number in range(steps):
         torch.manual_seed(training.recipe.seed + number)
         training.step(marks)
-    after = _frozen_tensors(model, partition)
+    after = frozen_tensors(model, partition)
     return Observation(
         steps=steps,
         moved=[
-            _moved(name, kind, kept[name, kind], after[name, kind])
-            for name, kind in kept
-            if not bitwise_equal(kept[name, kind], after[name, kind])
+            how_far(place, before, after[place])
+            for place, before in kept.items()
+            if not bitwise_equal(before, after[place])
         ],
         frozen_tensors=len(kept),
         updates={
@@ -136,54 +133,7 @@ def bitwise_equal(before: Tensor, after: Tensor) -> bool:
     """Whether two tensors of one shape and dtype hold the same bits. NaN never does."""
     if before.is_floating_point() and bool(after.isnan().any()):
         return False
-    return torch.equal(
-        before.contiguous().reshape(-1).view(torch.uint8),
-        after.contiguous().reshape(-1).view(torch.uint8),
-    )
-
-
-def _frozen_tensors(model: nn.Module, partition: Partition) -> dict[tuple[str, Kind], Tensor]:
-    found: dict[tuple[str, Kind], Tensor] = {}
-    for name in partition.frozen:
-        found[name, "parameter"] = find_tensor(model, name)
-    for name in partition.frozen_buffers:
-        found[name, "buffer"] = find_tensor(model, name)
-    for root in partition.frozen_modules:
-        for name, module in model.get_submodule(root).named_modules(prefix=root):
-            if parametrize.is_parametrized(module):
-                found |= _effective_weights(name, module)
-    first_names = {id(t): key for key, t in reversed(found.items())}
-    return {key: t for key, t in found.items() if first_names[id(t)] == key}
-
-
-def _effective_weights(prefix: str, module: nn.Module) -> dict[tuple[str, Kind], Tensor]:
-    # Asking for the weight runs the parametrization, which in training mode may move its own
-    # buffers (the power iteration of a spectral norm): ask in eval mode, and put the mode back.
-    lists = list(module.parametrizations.items())  # type: ignore[operator, union-attr]
-    modes = [(part, part.training) for _, steps in lists for part in steps.modules()]
-    weights: dict[tuple[str, Kind], Tensor] = {}
-    with torch.no_grad():
-        for part, _ in modes:
-            part.training = False
-        for leaf, _ in lists:
-            weights[f"{prefix}.{leaf}", "effective weight"] = getattr(module, leaf)
-        for part, mode in modes:
-            part.training = mode
-    return weights
-
-
-def _moved(name: str, kind: Kind, before: Tensor, after: Tensor) -> Moved:
-    before, after = before.cpu().double(), after.detach().cpu().double()  # MPS has no float64
-    difference = (after - before).abs()
-    norm = float(before.norm())
-    l2 = float(difference.norm())
-    return Moved(
-        name=name,
-        kind=kind,
-        max_abs=_finite(float(difference.max())),
-        l2=_finite(l2),
-        relative=_finite(l2 / norm) if norm else None,
-    )
+    return same_bits(before, after)
 
 
 def _update_error(updates: dict[str, Tensor], reference: Reference) -> float | None:

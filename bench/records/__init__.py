@@ -13,6 +13,7 @@ History of the schema:
 
 from __future__ import annotations
 
+from bench.records.audit import AUDIT_SCHEMA, Audit, Finding, KeptBy
 from bench.records.cell import Cell
 from bench.records.cost import Counters, Memory, Split
 from bench.records.drift import Drift, Midway, Moved
@@ -32,17 +33,21 @@ from bench.records.timing import (
 )
 
 __all__ = [
+    "AUDIT_SCHEMA",
     "CONFIDENCE",
     "PHASES",
     "SCHEMA",
+    "Audit",
     "Cell",
     "Counters",
     "Drift",
     "Dtype",
     "Energy",
+    "Finding",
     "Gpu",
     "Interference",
     "Interval",
+    "KeptBy",
     "Machine",
     "Memory",
     "Midway",
