@@ -21,6 +21,7 @@ RUN       ?=
 RUNS      ?=
 BY        ?=
 OUT       ?= report.html
+TARGET    ?=
 BASE      ?=
 HEAD      ?= .
 ARGS      ?=
@@ -44,7 +45,8 @@ runs = $(or $(RUNS),'$(or $(RESULTS),results)')
 # In a checkout the README of results/ tells of the runs that git keeps.
 tracked = $(if $(wildcard .git),--tracked)
 
-.PHONY: help bench test check recipes counters gate gate-study report compare page selfbench clean
+.PHONY: help bench test check audit hazards claims recipes counters gate gate-study audit-study \
+	report compare page selfbench clean
 
 help:  ## what can be asked for
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -67,6 +69,16 @@ check: recipes $(VENV)/.installed  ## lint, types, the direction of imports, and
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+audit: $(VENV)/.installed  ## did your own training stay frozen? TARGET=my_training.py:training
+	@$(BIN)/freezebench audit $(foreach name,$(FREEZE),--freeze '$(name)') $(ARGS) \
+		'$(or $(TARGET),$(error say what to audit: make audit TARGET=my_training.py:training))'
+
+hazards: $(VENV)/.installed  ## how a frozen part still moves, every way against every strategy
+	@$(BIN)/freezebench hazards $(if $(RESULTS),--results '$(RESULTS)') $(ARGS)
+
+claims: $(VENV)/.installed  ## what is said about freezing, measured: some minutes
+	@$(BIN)/freezebench claims $(if $(RESULTS),--results '$(RESULTS)') $(ARGS)
 
 recipes: $(VENV)/.installed  ## the recipes for CI: schemas, security, and actionlint if it is there
 	@$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows bench/recipes/github*.yml
@@ -92,6 +104,9 @@ gate-study: $(VENV)/.installed  ## how often that gate is wrong: an hour or two 
 	@$(BIN)/python -m bench.study collect
 	@$(BIN)/python -m bench.study gates
 	@$(BIN)/python -m bench.study analyse $(ARGS)
+
+audit-study: $(VENV)/.installed  ## how often the audit is wrong: planted faults and clean set-ups
+	@$(BIN)/python -m bench.audit_study $(ARGS)
 
 report: $(VENV)/.installed  ## table and plots of RUN=results/<machine>/<run> again
 	@$(BIN)/freezebench report $(or $(RUN),$(error say which: make report RUN=results/<machine>/<run>))
