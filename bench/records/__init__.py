@@ -17,6 +17,15 @@ from bench.records.audit import AUDIT_SCHEMA, Audit, Finding, KeptBy
 from bench.records.cell import Cell
 from bench.records.cost import Counters, Memory, Split
 from bench.records.drift import Drift, Midway, Moved
+from bench.records.hazards import (
+    HAZARDS_SCHEMA,
+    OUTCOMES,
+    Hazard,
+    HazardCell,
+    Hazards,
+    Outcome,
+    OutcomeKind,
+)
 from bench.records.machine import Gpu, Machine, TorchSettings
 from bench.records.record import CONFIDENCE, PHASES, Dtype, Optimizer, Record, Verdict
 from bench.records.request import Request
@@ -35,6 +44,8 @@ from bench.records.timing import (
 __all__ = [
     "AUDIT_SCHEMA",
     "CONFIDENCE",
+    "HAZARDS_SCHEMA",
+    "OUTCOMES",
     "PHASES",
     "SCHEMA",
     "Audit",
@@ -45,6 +56,9 @@ __all__ = [
     "Energy",
     "Finding",
     "Gpu",
+    "Hazard",
+    "HazardCell",
+    "Hazards",
     "Interference",
     "Interval",
     "KeptBy",
@@ -54,6 +68,8 @@ __all__ = [
     "Moved",
     "Optimizer",
     "Origin",
+    "Outcome",
+    "OutcomeKind",
     "Phase",
     "Project",
     "Record",
