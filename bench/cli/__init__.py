@@ -16,6 +16,7 @@ from bench.cli.compare import compare
 from bench.cli.exits import INTERRUPTED
 from bench.cli.export import export
 from bench.cli.gate import gate
+from bench.cli.hazards import hazards
 from bench.cli.history import history
 from bench.cli.list_ import list_
 from bench.cli.merge import merge
@@ -57,5 +58,6 @@ for command in (
     collection,
     export,
     gate,
+    hazards,
 ):
     main.add_command(command)

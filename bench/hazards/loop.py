@@ -196,7 +196,7 @@ class Loop:
         self.steps += 1
 
     def _half(self, loss: Tensor) -> None:
-        self.losses.append(float(loss))
+        self.losses.append(float(loss.detach()))
         self.at_half(loss)
 
     def _compute_loss(self, batch: int) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class HazardError(ValueError):
-    """There is no such hazard; the message says which there are."""
+    """What was asked for cannot be measured; the message says why, and what there is."""
 
 
 class Progress(Protocol):
@@ -49,16 +50,23 @@ def chosen(names: Iterable[str]) -> list[str]:
 def measure(
     hazards: Sequence[str], strategies: Sequence[str], progress: Progress
 ) -> list[HazardCell]:
-    """The cells, hazard by hazard.
+    """The cells, hazard by hazard; a strategy has its own name there, without a file.
 
     Args:
-        hazards: names of the roster.
+        hazards: names of the roster, as `chosen` gives them.
         strategies: as `strategies.find` takes them.
         progress: hears of every cell.
 
     Raises:
         StrategyError: a strategy is unknown.
+        HazardError: two of them have one name.
     """
+    names = {spec: find(spec).name for spec in strategies}
+    for spec, other in pairwise(sorted(names, key=lambda spec: names[spec])):
+        if names[spec] == names[other]:
+            raise HazardError(
+                f"'{spec}' and '{other}' are both called '{names[spec]}'; leave one of them out"
+            )
     exempt = {
         (hazard, spec): ROSTER[hazard].exempt(find(spec))
         for hazard in hazards
@@ -69,14 +77,14 @@ def measure(
     cells = []
     for (hazard, spec), why in exempt.items():
         if why is not None:
-            outcomes = [Outcome("not applicable", f"{spec}: {why}.")] * 2
+            outcomes = [Outcome("not applicable", f"Not applicable: {why}.")] * 2
         elif (hazard, spec) in apart:
             outcomes = apart[hazard, spec]
         else:
             outcomes = [_cell(hazard, spec, mended=mended) for mended in (False, True)]
-        if ROSTER[hazard].needs_processes == 1:
+        if (hazard, spec) not in apart:
             progress.advance(1, hazard)
-        cells.append(HazardCell(hazard, spec, *outcomes))
+        cells.append(HazardCell(hazard, names[spec], *outcomes))
     return cells
 
 

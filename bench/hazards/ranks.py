@@ -2,8 +2,8 @@
 
     python -m torch.distributed.run --nproc-per-node 2 --standalone -m bench.hazards.ranks WORK
 
-All cells are run in one launch. The first process appends a line to `WORK/done.jsonl` for each, so
-that a launch that dies says in which cell.
+All cells are run in one launch. The first process appends a line to `WORK/done.jsonl` where a cell
+begins and where it ends, so that a launch that dies says in which; the others are launched again.
 """
 
 from __future__ import annotations
@@ -54,13 +54,34 @@ class Told(Record, frozen=True, omit_defaults=False):
 def launch(
     tasks: Sequence[Task], work: Path, told: Callable[[Task], object] = lambda _: None
 ) -> dict[Task, Outcome]:
-    """Run the tasks in processes of their own, which `told` hears of as they end.
+    """Run the tasks in processes of their own, and again those behind one that ended them.
 
     Args:
         tasks: in this order.
         work: an empty folder.
-        told: called once for each task.
+        told: called once for each task as it ends.
     """
+    found: dict[Task, Outcome] = {}
+    while rest := list(tasks)[len(found) :]:
+        folder = work / f"launch-{len(found)}"
+        folder.mkdir()
+        last = _launch(rest, folder, told)
+        begun = {entry.number: entry.outcome for entry in _entries(folder)}
+        for number, task in enumerate(rest[: len(begun)]):
+            ended = Outcome("error", f"The processes ended or hung in it: {last}", error="hang")
+            found[task] = begun[number] or ended
+            if begun[number] is None:
+                told(task)
+        if not begun:
+            never = Outcome("broken", f"The processes ended before its turn: {last}")
+            for task in rest:
+                found[task] = never
+                told(task)
+    return found
+
+
+def _launch(tasks: Sequence[Task], work: Path, told: Callable[[Task], object]) -> str:
+    """One launch until it ends, and the last line of what went wrong in it."""
     (work / _TASKS).write_bytes(msgspec.json.encode(list(tasks)))
     root = str(Path(__file__).parents[2])
     path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
@@ -77,7 +98,7 @@ def launch(
             process.terminate()
             process.wait()
     lines = (work / _ERRORS).read_text("utf-8", "replace").strip().splitlines()
-    return _read(tasks, work, lines[-1].strip() if lines else "they said nothing")
+    return lines[-1].strip() if lines else f"no answer within {_LAUNCH} s"
 
 
 def _wait(
@@ -108,20 +129,6 @@ def _entries(work: Path) -> list[Told]:
     file = work / _DONE
     lines = file.read_bytes().split(b"\n")[:-1] if file.exists() else []
     return [msgspec.json.decode(line, type=Told) for line in lines]
-
-
-def _read(tasks: Sequence[Task], work: Path, last: str) -> dict[Task, Outcome]:
-    """The outcomes; a cell that ended the launch is an error, and those behind it are unknown."""
-    seen = {entry.number: entry.outcome for entry in _entries(work)}
-    found: dict[Task, Outcome] = {}
-    for number, task in enumerate(tasks):
-        outcome = seen.get(number)
-        if outcome is None and number in seen:
-            outcome = Outcome("error", f"The processes ended or hung in it: {last}", error="hang")
-        elif outcome is None:
-            outcome = Outcome("broken", f"The processes ended before its turn: {last}")
-        found[task] = outcome
-    return found
 
 
 def main(work: Path) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from strategies import Strategy
 
-THEME = "cut and wrong gradients"
+THEME = "gradients cut or wrong"
 
 
 class Severed(Scenario):

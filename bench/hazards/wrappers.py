@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bench.records import Outcome
     from strategies import Strategy
 
-THEME = "scalers, averages, processes"
+THEME = "wrappers"
 AVERAGED = 10_000
 DECAY = 0.999
 

@@ -1,0 +1,106 @@
+"""The hazard matrix as a picture: hazards by strategies, a colour, a sign and a figure each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from matplotlib.patches import Patch, Rectangle
+
+from bench.report import look
+from bench.report.hazards.words import SIGNS, by_theme, cells_of, kinds, signed
+from bench.report.sheet import MARGIN, captioned
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from bench.records import Hazard, Hazards, OutcomeKind
+
+FILLS: dict[OutcomeKind, str] = {
+    "immune": look.VERDICT_FILLS["ok"],
+    "moves": look.VERDICT_FILLS["leaks"],
+    "severed": look.VERDICT_FILLS["severed"],
+    "error": "#C3C8D0",
+    "affected": look.VERDICT_FILLS["diverges"],
+    "not applicable": look.BAND,
+    "broken": look.INK,
+}
+INKS: dict[OutcomeKind, str] = {
+    "immune": look.VERDICT_INKS["ok"],
+    "moves": "#5F3F00",
+    "severed": "#7A2455",
+    "error": look.INK,
+    "affected": "#7A3000",
+    "not applicable": look.MUTED,
+    "broken": "white",
+}
+
+_COLUMN, _ROW, _THEME, _PAD = 0.6, 0.245, 0.3, 0.08  # all lengths are inches
+_NAME, _LONGEST = 2.0, 1.75
+_SLANT = 55  # degrees of the strategies' names
+
+_NOTE = (
+    "Each row is a small training in which one thing is wrong. Figures: the largest change of an "
+    "element where something frozen moves, the number of parameters where something is severed; "
+    "elsewhere the unit is told with the hazard."
+)
+
+
+def draw(hazards: Hazards) -> Figure:
+    """One panel, the hazards of a theme together."""
+    with look.style():
+        names = [look.fitted(name, _LONGEST, 8.5) for name in hazards.strategies]
+        header = max(look.length(name, 8.5) for name in names) * 0.82 + 0.2
+        themes = by_theme(hazards)
+        rows = len(themes) * _THEME + len(hazards.hazards) * _ROW
+        columns = len(names) * _COLUMN
+        page = captioned(
+            "What each hazard does to each strategy",
+            _NOTE,
+            f"{hazards.machine.cpu} · torch {hazards.machine.torch} · {len(hazards.hazards)} "
+            f"hazards · {len(names)} strategies",
+            max(MARGIN + _NAME + columns + header * 0.75 + MARGIN, 7.5),
+            [
+                (Patch(fc=FILLS[kind], ec=look.RULE, lw=0.5), f"{SIGNS[kind]} {kind}")
+                for kind in kinds(hazards)
+            ],
+        )
+        figure = page.figure(header + rows + _PAD)
+        width, height = figure.get_size_inches()
+        axes = figure.add_axes(
+            (
+                (MARGIN + _NAME) / width,
+                page.foot / height,
+                columns / width,
+                rows / height,
+            )
+        )
+        axes.set(xlim=(0, columns), ylim=(rows, 0))
+        axes.axis("off")
+        for place, name in enumerate(names):
+            axes.text((place + 0.42) * _COLUMN, -0.06, name, rotation=_SLANT, fontsize=8.5,
+                      ha="left", va="bottom", rotation_mode="anchor")  # fmt: skip
+        top = 0.0
+        for theme, members in themes:
+            axes.text(-_NAME, top + _THEME - 0.06, look.drawable(theme), fontsize=9,
+                      fontweight="bold", va="bottom")  # fmt: skip
+            top += _THEME
+            for hazard in members:
+                _row(axes, hazards, hazard, top)
+                top += _ROW
+        return figure
+
+
+def _row(axes: Axes, hazards: Hazards, hazard: Hazard, top: float) -> None:
+    middle = top + _ROW / 2
+    axes.text(-0.1, middle, look.fitted(hazard.name, _NAME - 0.1, 8.5), fontsize=8.5, ha="right",
+              va="center")  # fmt: skip
+    cells = cells_of(hazards, hazard.name)
+    for place, name in enumerate(hazards.strategies):
+        outcome = cells[name].outcome
+        left = place * _COLUMN
+        axes.add_patch(
+            Rectangle((left, top), _COLUMN, _ROW, fc=FILLS[outcome.kind], ec="white", lw=1.5)
+        )
+        axes.text(left + _COLUMN / 2, middle, look.drawable(signed(outcome)), fontsize=7.5,
+                  ha="center", va="center", color=INKS[outcome.kind])  # fmt: skip
