@@ -97,7 +97,6 @@ class ClipCountsFrozen(Scenario):
     theme = THEME
     mend = "clip the trainable parameters alone"
     sources = (
-        "https://github.com/AI-Hypercomputer/maxtext/issues/5290",
         "https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.clip_grad_norm_.html",
     )
 

@@ -38,7 +38,7 @@ class Gradual(nn.Module):
     """A frozen body, an `extra` layer whose flags the forward pass sets itself, a head."""
 
     #: In which passes the extra layer is frozen, in turn.
-    _plan: ClassVar[tuple[bool, ...]] = (False, True, True, False)
+    _plan: ClassVar[tuple[bool, ...]] = (True, False, False, True)
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,7 +67,10 @@ class CompileStale(Scenario):
     name = "compile-stale"
     theme = THEME
     mend = "compile behind the freeze, and set flags outside of the forward pass"
-    sources = ("https://github.com/pytorch/pytorch/issues/139476",)
+    sources = (
+        "https://github.com/pytorch/pytorch/issues/139476",
+        "https://github.com/dingo-gw/dingo/pull/407",
+    )
 
     def exempt(self, strategy: Strategy) -> str | None:
         """The layer whose flags change in the forward pass is there under `full` too."""
@@ -94,7 +97,10 @@ class CompileRecompiles(Scenario):
     name = "compile-recompiles"
     theme = THEME
     mend = "compile behind the freeze; leave first steps out of timings"
-    sources = ("https://github.com/pytorch/pytorch/issues/141039",)
+    sources = (
+        "https://github.com/pytorch/pytorch/issues/141039",
+        "https://github.com/pytorch/pytorch/issues/131975",
+    )
 
     def exempt(self, strategy: Strategy) -> str | None:
         """`full` is the control."""

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 import torch.distributed as dist
-from torch.distributed.fsdp import FullyShardedDataParallel
 from torch.nn.parallel import DistributedDataParallel
 
 from bench.hazards.judgement import affected, immune, over, stopped
@@ -47,7 +46,7 @@ class DdpFlags(Scenario):
 
     def exempt(self, strategy: Strategy) -> str | None:
         """`full` is the control."""
-        return None
+        return _without_gloo()
 
     def run(self, strategy: Strategy, *, mended: bool) -> Outcome:
         """Wrapped, then frozen; or frozen, then wrapped. Each process has batches of its own."""
@@ -88,6 +87,10 @@ class FsdpMixed(Scenario):
     )
     needs_processes: ClassVar[int] = 2
 
+    def exempt(self, strategy: Strategy) -> str | None:
+        """As of any hazard, where it can run at all."""
+        return super().exempt(strategy) or _without_gloo()
+
     def run(self, strategy: Strategy, *, mended: bool) -> Outcome:
         """One unit around both parts, each way of holding parameters; or a unit for each part."""
 
@@ -107,11 +110,21 @@ class FsdpMixed(Scenario):
         )
 
 
+def _without_gloo() -> str | None:
+    """Why these can't run here; `None` if they can."""
+    if dist.is_available() and dist.is_gloo_available():
+        return None
+    return "this torch is built without gloo, the processes' way of talking on a CPU"
+
+
 def _sharded(strategy: Strategy, *, views: bool, units: bool) -> Outcome:
     """Prepare, shard, give the optimizer what the strategy gives it then; train two steps.
 
-    The whole weights of before and after are compared.
+    The whole weights of before and after are compared. FSDP refuses a machine without an
+    accelerator unless it is told that the CPU is its device.
     """
+    from torch.distributed.fsdp import FullyShardedDataParallel  # noqa: PLC0415  needs gloo
+
     loop = Loop(with_head(linear()), strategy)
     before = {name: tensor.clone() for name, tensor in loop.model.state_dict().items()}
     wrap: dict[str, Any] = {"use_orig_params": views, "device_id": torch.device("cpu")}

@@ -53,7 +53,7 @@ class StaleGradient(Scenario):
     mend = f"set .grad of the frozen part to None at the freeze, and {OUT_OF_THE_OPTIMIZER}"
     sources = (
         "https://docs.pytorch.org/docs/stable/generated/torch.optim.Optimizer.step.html",
-        "https://github.com/neuralmagic/sparseml/issues/966",
+        "https://github.com/neuralmagic/sparseml/issues/965",
     )
 
     def run(self, strategy: Strategy, *, mended: bool) -> Outcome:

@@ -1,12 +1,10 @@
 from __future__ import annotations
 
 import pytest
+from hazard_strategies import EVERY
 
 from bench.hazards import ROSTER, measure
 from bench.records import Hazards, Machine
-from strategies import ROSTER as STRATEGIES
-
-EVERY = (*STRATEGIES, "requires_grad+eval")
 
 
 class Heard:
@@ -30,8 +28,10 @@ def heard():
 
 @pytest.fixture(scope="session")
 def cells():
-    """The whole matrix, measured once."""
-    measured = measure(list(ROSTER), EVERY, Heard())
+    """The whole matrix, measured once; averages are updated less often than a user would."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bench.hazards.wrappers.AVERAGED", 1_000)
+        measured = measure(list(ROSTER), EVERY, Heard())
     return {(cell.hazard, cell.strategy): cell for cell in measured}
 
 

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 import torch
-from flag_only import FlagOnly
+from hazard_strategies import FlagOnly
 
 from bench.hazards import ROSTER
 from bench.hazards.leftovers import USUAL, zero_in_place, zero_the_head

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from bench.cli import main
 from bench.hazards import ROSTER
 
-FLAG_ONLY = f"{Path(__file__).parent / 'flag_only.py'}:FlagOnly"
+FLAG_ONLY = f"{Path(__file__).parent / 'hazard_strategies.py'}:FlagOnly"
 
 
 @pytest.fixture

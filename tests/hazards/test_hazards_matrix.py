@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from conftest import EVERY
+import torch
+from hazard_strategies import EVERY
 
 from bench.hazards import ROSTER
 from bench.rules import RULES
 
+TORCH = tuple(int(part) for part in torch.__version__.split(".")[:2])
 IN_TRAINING_MODE = tuple(name for name in EVERY if not name.endswith("+eval"))
 FREEZING = tuple(name for name in EVERY if name != "full")
 CUTTING = ("no_grad", "detach", "inference_mode", "feature_cache")
@@ -43,7 +45,10 @@ VICTIMS = {
     "ema-rounding": ("affected", ("requires_grad", "no_grad")),
     "ddp-flags": ("error", ("requires_grad", "no_grad")),
     "fsdp-mixed": ("error", ("requires_grad",)),
-    "compile-stale": ("immune", EVERY),  # mended since pytorch#139476; test_hazards_bite has it
+    "compile-stale": (
+        "immune",
+        EVERY,
+    ),  # torch guards it by now; test_hazards_bite has a compiler without guards
     "compile-recompiles": ("affected", ("requires_grad", "no_grad")),
 }
 
@@ -72,6 +77,8 @@ def test_no_scenario_is_broken(cells, hazard):
 
 @pytest.mark.parametrize("hazard", ROSTER)
 def test_a_hazard_hits_whom_it_is_known_to_hit(cells, hazard):
+    if hazard == "compile-stale" and TORCH < (2, 14):
+        pytest.skip("whether the wrong frame is used depends on this version of torch")
     kind, victims = VICTIMS[hazard]
     found = {name: cells[hazard, name].outcome.kind for name in victims}
     assert found == dict.fromkeys(victims, kind)

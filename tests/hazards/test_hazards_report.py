@@ -8,7 +8,7 @@ import re
 
 import msgspec
 import pytest
-from conftest import EVERY
+from hazard_strategies import EVERY
 from rich.console import Console
 
 from bench.hazards import ROSTER

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from flag_only import FlagOnly
+from hazard_strategies import FlagOnly
 
 from bench.hazards import ROSTER, HazardError, chosen, measure
 from bench.hazards.ranks import Task, launch
@@ -85,7 +85,7 @@ def test_what_a_scenario_raises_itself_is_broken(monkeypatch, heard):
 
 
 def test_a_strategy_that_takes_its_processes_with_it_costs_its_own_cell(tmp_path):
-    dies = Task("ddp-flags", f"{HERE / 'dies.py'}:Dies", mended=False)
+    dies = Task("ddp-flags", f"{HERE / 'hazard_strategies.py'}:Dies", mended=False)
     tasks = [Task("ddp-flags", "full", mended=False), dies]
     tasks.append(Task("ddp-flags", "lr_zero", mended=False))
     heard = []
@@ -95,15 +95,15 @@ def test_a_strategy_that_takes_its_processes_with_it_costs_its_own_cell(tmp_path
 
 
 def test_a_strategy_of_a_file_has_its_own_name_in_the_matrix(heard):
-    (cell,) = measure(["severed"], [f"{HERE / 'flag_only.py'}:FlagOnly"], heard)
+    (cell,) = measure(["severed"], [f"{HERE / 'hazard_strategies.py'}:FlagOnly"], heard)
     assert cell.strategy == "flag_only"
     assert cell.outcome.kind == "immune"
 
 
 def test_two_strategies_of_one_name_are_refused(heard, tmp_path):
     other = tmp_path / "other.py"
-    other.write_text((HERE / "flag_only.py").read_text())
-    specs = [f"{HERE / 'flag_only.py'}:FlagOnly", f"{other}:FlagOnly"]
+    other.write_text((HERE / "hazard_strategies.py").read_text())
+    specs = [f"{HERE / 'hazard_strategies.py'}:FlagOnly", f"{other}:FlagOnly"]
     with pytest.raises(HazardError, match="both called 'flag_only'"):
         measure(["severed"], specs, heard)
 

@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 import torch
-from flag_only import FlagOnly
+from hazard_strategies import FlagOnly
 from torch import nn, optim
 from torch.optim import lr_scheduler
 
