@@ -38,7 +38,7 @@ class Gradual(nn.Module):
     """A frozen body, an `extra` layer whose flags the forward pass sets itself, a head."""
 
     #: In which passes the extra layer is frozen, in turn.
-    _plan: ClassVar[tuple[bool, ...]] = (True, False, False, True)
+    _plan: ClassVar[tuple[bool, ...]] = (True, True, False, False)
 
     def __init__(self) -> None:
         super().__init__()

@@ -48,7 +48,7 @@ VICTIMS = {
     "compile-stale": (
         "immune",
         EVERY,
-    ),  # torch guards it by now; test_hazards_bite has a compiler without guards
+    ),  # torch guards it by now
     "compile-recompiles": ("affected", ("requires_grad", "no_grad")),
 }
 
