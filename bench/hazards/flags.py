@@ -184,7 +184,7 @@ class UnfrozenUnlisted(Scenario):
             return immune("All that was thawed is trained.")
         return affected(
             len(idle),
-            "thawed tensors that are not trained",
+            "thawed and not trained",
             f"{', '.join(idle)} did not move in 3 steps behind the thaw.",
         )
 

@@ -14,8 +14,10 @@ from bench.hazards.leftovers import again
 from bench.hazards.loop import Loop, StoppedError, mean_square, nothing
 from bench.hazards.models import HIDDEN, OUTPUTS, behind, in_front, in_the_middle, linear
 from bench.hazards.scenario import Scenario
+from bench.hazards.undisturbed import undisturbed
 from bench.records import Outcome
 from strategies import find_tensor
+from strategies.requires_grad import RequiresGrad
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -112,10 +114,29 @@ class InferenceTensor(Scenario):
 
     def run(self, strategy: Strategy, *, mended: bool) -> Outcome:
         """The head reads features that the frozen body keeps on itself."""
-        loop = Loop(ReadsKept(returned=mended), strategy)
-        loop.freeze()
-        loop.run(3)
-        return worst([still(loop), connected(loop)])
+        with undisturbed():
+            expected = _with_kept(RequiresGrad(), returned=mended).losses
+        loop = _with_kept(strategy, returned=mended)
+        apart = max(abs(mine - other) for mine, other in zip(loop.losses, expected, strict=True))
+        outcomes = [still(loop), connected(loop)]
+        if apart > 1e-5:
+            outcomes.append(
+                affected(
+                    apart,
+                    "difference of the loss",
+                    f"The loss is up to {apart:.2g} apart from what it is with requires_grad: the "
+                    "head reads what was kept in another step.",
+                )
+            )
+        return worst(outcomes)
+
+
+def _with_kept(strategy: Strategy, *, returned: bool) -> Loop:
+    """Four steps on two batches in turn, so that each batch comes twice."""
+    torch.manual_seed(0)
+    loop = Loop(ReadsKept(returned=returned), strategy)
+    loop.freeze()
+    return loop.run(4)
 
 
 class Checkpointed(nn.Module):

@@ -116,7 +116,7 @@ class BatchStatistics(Scenario):
             return immune("A sample's output does not depend on its neighbours in the batch.")
         return affected(
             apart,
-            "largest difference of an output",
+            "difference of an output",
             f"The same sample comes out of the frozen part up to {apart:.2g} apart, according to "
             "its neighbours in the batch.",
         )

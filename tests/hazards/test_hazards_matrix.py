@@ -137,6 +137,12 @@ def test_overflow_is_told_as_no_figure(cells):
     assert "infinity or NaN" in outcome.says
 
 
+def test_a_cache_does_not_renew_what_a_module_keeps_on_itself(cells):
+    outcome = cells["inference-tensor", "feature_cache"].outcome
+    assert outcome.kind == "affected"
+    assert "kept in another step" in outcome.says
+
+
 def test_the_silent_and_the_loud_cut_are_both_told(cells):
     says = cells["severed", "no_grad"].outcome.says
     assert "stem.weight" in says

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from matplotlib.patches import Patch, Rectangle
 
 from bench.report import look
-from bench.report.hazards.words import SIGNS, by_theme, cells_of, kinds, signed
+from bench.report.hazards.words import SIGNS, by_theme, cells_of, figure, kinds, signed
 from bench.report.sheet import MARGIN, captioned
 
 if TYPE_CHECKING:
@@ -36,13 +36,12 @@ INKS: dict[OutcomeKind, str] = {
 }
 
 _COLUMN, _ROW, _THEME, _PAD = 0.6, 0.245, 0.3, 0.08  # all lengths are inches
-_NAME, _LONGEST = 2.0, 1.75
+_NAME, _LONGEST, _UNIT = 2.0, 1.75, 1.75
 _SLANT = 55  # degrees of the strategies' names
 
 _NOTE = (
-    "Each row is a small training in which one thing is wrong. Figures: the largest change of an "
-    "element where something frozen moves, the number of parameters where something is severed; "
-    "elsewhere the unit is told with the hazard."
+    "Each row is a small training in which one thing is wrong, and what its figures are stands "
+    "behind it. What moves is measured element by element, and the largest change is shown."
 )
 
 
@@ -59,15 +58,15 @@ def draw(hazards: Hazards) -> Figure:
             _NOTE,
             f"{hazards.machine.cpu} · torch {hazards.machine.torch} · {len(hazards.hazards)} "
             f"hazards · {len(names)} strategies",
-            max(MARGIN + _NAME + columns + header * 0.75 + MARGIN, 7.5),
+            max(MARGIN + _NAME + columns + max(header * 0.75, _UNIT) + MARGIN, 7.5),
             [
                 (Patch(fc=FILLS[kind], ec=look.RULE, lw=0.5), f"{SIGNS[kind]} {kind}")
                 for kind in kinds(hazards)
             ],
         )
-        figure = page.figure(header + rows + _PAD)
-        width, height = figure.get_size_inches()
-        axes = figure.add_axes(
+        drawn = page.figure(header + rows + _PAD)
+        width, height = drawn.get_size_inches()
+        axes = drawn.add_axes(
             (
                 (MARGIN + _NAME) / width,
                 page.foot / height,
@@ -88,7 +87,7 @@ def draw(hazards: Hazards) -> Figure:
             for hazard in members:
                 _row(axes, hazards, hazard, top)
                 top += _ROW
-        return figure
+        return drawn
 
 
 def _row(axes: Axes, hazards: Hazards, hazard: Hazard, top: float) -> None:
@@ -104,3 +103,7 @@ def _row(axes: Axes, hazards: Hazards, hazard: Hazard, top: float) -> None:
         )
         axes.text(left + _COLUMN / 2, middle, look.drawable(signed(outcome)), fontsize=7.5,
                   ha="center", va="center", color=INKS[outcome.kind])  # fmt: skip
+    units = dict.fromkeys(cell.outcome.unit for cell in cells.values() if figure(cell.outcome))
+    told = look.fitted(", ".join(filter(None, units)), _UNIT, 7.5)
+    right = len(hazards.strategies) * _COLUMN
+    axes.text(right + 0.1, middle, told, fontsize=7.5, va="center", color=look.MUTED)
