@@ -1,8 +1,6 @@
-"""Which strategies the matrix has, and two that only these tests have."""
+"""Which strategies the matrix has, and one that only these tests have."""
 
 from __future__ import annotations
-
-import os
 
 from strategies import ROSTER, Strategy
 
@@ -17,12 +15,3 @@ class FlagOnly(Strategy):
     def prepare(self, model, partition):
         for parameter in partition.frozen_tensors(model):
             parameter.requires_grad_(False)
-
-
-class Dies(Strategy):
-    """Takes its process with it at the freeze."""
-
-    name = "dies"
-
-    def prepare(self, model, partition):
-        os._exit(7)

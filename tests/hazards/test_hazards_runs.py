@@ -10,9 +10,9 @@ import pytest
 import torch
 from hazard_strategies import FlagOnly
 
-from bench.hazards import ROSTER, HazardError, chosen, measure
-from bench.hazards.ranks import Task, launch
+from bench.hazards import ROSTER, HazardError, chosen, measure, ranks
 from bench.hazards.undisturbed import undisturbed
+from bench.records import Outcome
 from strategies import StrategyError
 
 HERE = Path(__file__).parent
@@ -84,14 +84,43 @@ def test_what_a_scenario_raises_itself_is_broken(monkeypatch, heard):
     assert "no such layer" in cell.outcome.says
 
 
-def test_a_strategy_that_takes_its_processes_with_it_costs_its_own_cell(tmp_path):
-    dies = Task("ddp-flags", f"{HERE / 'hazard_strategies.py'}:Dies", mended=False)
-    tasks = [Task("ddp-flags", "full", mended=False), dies]
-    tasks.append(Task("ddp-flags", "lr_zero", mended=False))
+@pytest.fixture
+def launches(monkeypatch):
+    """Launches that come as far as they are told to, instead of processes."""
+    ends = []
+
+    def launched(tasks, work, told):
+        ends_in = next((n for n, task in enumerate(tasks) if task.strategy in ends), len(tasks))
+        for number, task in enumerate(tasks[: ends_in + 1]):
+            ranks._append(work, ranks.Told(number, None))
+            if number < ends_in:
+                ranks._append(work, ranks.Told(number, Outcome("immune", "It stands.")))
+                told(task)
+        return "ChildFailedError: exitcode 7"
+
+    monkeypatch.setattr(ranks, "_launch", launched)
+    return ends
+
+
+@pytest.mark.parametrize("dying", [[], ["a"], ["b"], ["c"], ["a", "b"], ["a", "b", "c"]])
+def test_a_strategy_that_takes_its_processes_with_it_costs_its_own_cell(launches, tmp_path, dying):
+    launches += dying
+    tasks = [ranks.Task("ddp-flags", name, mended=False) for name in "abc"]
     heard = []
-    found = launch(tasks, tmp_path, heard.append)
-    assert [found[task].kind for task in tasks] == ["immune", "error", "immune"]
+    found = ranks.launch(tasks, tmp_path, heard.append)
     assert heard == tasks
+    assert list(found) == tasks
+    for task in tasks:
+        assert found[task].kind == ("error" if task.strategy in dying else "immune")
+        assert ("exitcode 7" in found[task].says) is (task.strategy in dying)
+
+
+def test_processes_that_never_begin_break_the_row_and_end(monkeypatch, tmp_path):
+    monkeypatch.setattr(ranks, "_launch", lambda tasks, work, told: "no such interface")
+    tasks = [ranks.Task("ddp-flags", name, mended=False) for name in "ab"]
+    found = ranks.launch(tasks, tmp_path)
+    assert [found[task].kind for task in tasks] == ["broken", "broken"]
+    assert "no such interface" in found[tasks[0]].says
 
 
 def test_a_strategy_of_a_file_has_its_own_name_in_the_matrix(heard):
