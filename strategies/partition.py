@@ -53,8 +53,8 @@ class Partition:
         """Split `model` by shell patterns on the names of modules or parameters.
 
         A pattern that matches a module freezes everything below it; `!pattern` takes its matches
-        out again, wherever it stands in the list. `*` also matches dots. A tied parameter is
-        frozen as soon as one of its names is.
+        out again, wherever it stands in the list. `*` also matches dots, and `backbone.*` is the
+        same as `backbone`. A tied parameter is frozen as soon as one of its names is.
 
         Args:
             model: any module.
@@ -141,7 +141,7 @@ def _covered(model: nn.Module, named: dict[str, nn.Parameter], patterns: list[st
     modules = [name for name, _ in model.named_modules(remove_duplicate=False) if name]
     covered: set[str] = set()
     for pattern in patterns:
-        roots = [name for name in modules if fnmatchcase(name, pattern)]
+        roots = [name for name in modules if _matches(name, _with_module_itself([pattern]))]
         leaves = {name for name in named if fnmatchcase(name, pattern)}
         if not roots and not leaves:
             raise PartitionError(
@@ -166,7 +166,9 @@ def _maximal_frozen_modules(
         if parameters:
             still = all(parameter in frozen for parameter in parameters)
         else:
-            still = _matches(name, taken) and not _matches(name, left)
+            still = _matches(name, _with_module_itself(taken)) and not _matches(
+                name, _with_module_itself(left)
+            )
         if still:
             found.append(name)
     return tuple(found)
@@ -190,6 +192,11 @@ def _topology(frozen: list[bool]) -> Topology:
         (False, True): "back",
     }
     return shapes.get(tuple(runs), "mixed")
+
+
+def _with_module_itself(patterns: Sequence[str]) -> list[str]:
+    """The patterns, and for each `module.*` also `module`: all below it is all that it has."""
+    return [*patterns, *(pattern[:-2] for pattern in patterns if pattern.endswith(".*"))]
 
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from torch import nn
 
 from strategies import Partition, PartitionError, distinct, find_tensor
@@ -32,6 +33,23 @@ def test_the_rest_is_trainable(net):
 
 def test_a_star_also_matches_dots(net):
     assert "body.0.bias" in Partition.of(net, ["*.bias"]).frozen
+
+
+@pytest.mark.parametrize("name", ["body", "drop", "middle"])
+def test_a_dot_and_star_is_the_module_itself_with_its_own_buffers(net, name):
+    net.get_submodule(name).register_buffer("scale", torch.ones(1))
+    others = [] if name == "middle" else ["middle"]
+
+    starred = Partition.of(net, [f"{name}.*", *others])
+
+    assert starred == Partition.of(net, [name, *others])
+    assert f"{name}.scale" in starred.frozen_buffers
+
+
+def test_a_dot_and_star_takes_out_what_the_module_s_name_does(net):
+    assert Partition.of(net, ["head", "d*", "!drop.*"]) == Partition.of(
+        net, ["head", "d*", "!drop"]
+    )
 
 
 def test_an_exclamation_mark_takes_out_again_wherever_it_stands(net):

@@ -1,0 +1,270 @@
+"""A context manager around one's own training: at each look, frozen tensors are compared bitwise.
+
+Where it looks: after every `every`-th step, from within torch's hook behind `Optimizer.step`, and
+when the block ends. A step that a loss scaler skips is none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+import weakref
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import torch
+from torch.optim.optimizer import register_optimizer_step_post_hook
+
+from bench.measure.stillness import Stillness, frozen_tensors, how_to_keep
+from bench.watch.arrivals import Arrivals
+from bench.watch.beginning import Beginning
+from bench.watch.causes import Evidence
+from bench.watch.cut import cut_findings
+from bench.watch.errors import FrozenMoved, Severed, WatchRequestError
+from bench.watch.holders import Holders
+from bench.watch.inner import inner
+from bench.watch.moving import gone_finding, moved_findings
+from bench.watch.present import present
+from bench.watch.request import refuse_what_cannot_be_watched, several
+from bench.watch.telling import told
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from types import TracebackType
+
+    from torch import Tensor, nn
+    from torch.optim import Optimizer
+
+    from bench.measure.stillness import Place
+    from bench.records import Finding, KeptBy, Moved
+
+Keep = Literal["auto", "copy", "hash"]
+
+
+def watch(
+    model: nn.Module,
+    frozen: str | Sequence[str] | None = None,
+    *,
+    every: int = 1,
+    keep: Keep = "auto",
+    optimizers: Any = None,
+    severed: bool = True,
+) -> Watch:
+    """Watch a training; raise as soon as something frozen moves.
+
+        with watch(model, frozen="backbone.*") as report:
+            train()
+
+    Args:
+        model: what is trained; `DistributedDataParallel` and `torch.compile` around it are looked
+            through, so names are those of the model inside.
+        frozen: patterns on names of modules or parameters, as `Partition.of` takes them; `None`
+            for the parameters whose `requires_grad` is off when the block begins.
+        every: compare after each so many steps. A step is one call of `Optimizer.step`, of any
+            optimizer that holds a parameter of the model; of several optimizers that take turns,
+            the calls of one turn are one step.
+        keep: a copy of the frozen tensors, or a hash of each; `auto` takes the copy where it
+            leaves enough memory to train in.
+        optimizers: one, or several, if their learning rates are to be known from the beginning.
+            They are needed for nothing else. For an optimizer that is not torch's, call
+            `report.step()` after each of its steps.
+        severed: also raise when something trainable never got a gradient.
+
+    Raises:
+        WatchRequestError: the model cannot be watched in this way.
+        FrozenMoved: inside the block, at the step after which it is seen, or when the block ends.
+        Severed: when the block ends.
+    """
+    return Watch(model, frozen, every=every, keep=keep, optimizers=optimizers, severed=severed)
+
+
+class Watch:
+    """What a watch sees; a context manager that can be entered once.
+
+    Attributes:
+        steps: optimizer steps so far.
+        checks: how often the frozen tensors were compared.
+        findings: what was seen, also what is only worth a warning.
+        kept_by: whether frozen tensors were kept as copies or as hashes.
+        frozen_bytes: of the frozen tensors.
+        frozen_names: of the frozen tensors: parameters, buffers, effective weights.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        frozen: str | Sequence[str] | None,
+        *,
+        every: int,
+        keep: Keep,
+        optimizers: Any,
+        severed: bool,
+    ) -> None:
+        refuse_what_cannot_be_watched(model, every, keep)
+        self._model = inner(model)
+        self._patterns = (frozen,) if isinstance(frozen, str) else frozen
+        self._keep = keep
+        self._every = every
+        self._severed = severed
+        self._given = several(optimizers)
+        self._entered = False
+        self._last_look = 0
+        self._round: set[int] = set()
+        self._close: Callable[[], object] = lambda: None
+        self.steps = 0
+        self.checks = 0
+        self.findings: list[Finding] = []
+        # Said now: a mistake in the patterns should not wait for the block.
+        self._beginning = Beginning(self._model, self._patterns)
+        self.kept_by: KeptBy = "copy"
+        self.frozen_bytes = 0
+        self.frozen_names: list[str] = []
+
+    def __enter__(self) -> Self:
+        if self._entered:
+            raise WatchRequestError("a watch can be entered once; call watch(...) again")
+        self._entered = True
+        self._beginning = Beginning(self._model, self._patterns)
+        tensors = frozen_tensors(self._model, self._beginning.partition)
+        self._kept = Stillness(
+            tensors, how_to_keep_all(tensors) if self._keep == "auto" else self._keep
+        )
+        self.kept_by = self._kept.kept_by
+        self.frozen_bytes = self._kept.bytes
+        self.frozen_names = [place.name for place in tensors]
+        self._holders = Holders(self._model.parameters(), self._given)
+        self._arrivals = Arrivals(self._model, self._beginning.trainable)
+        handle = register_optimizer_step_post_hook(_behind_step(weakref.ref(self)))
+        # Also when a training ends without telling: a callback is not always told of an exception.
+        self._close = weakref.finalize(self, _remove_all, handle, self._arrivals)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._close()
+        try:
+            self._end(error)
+        finally:
+            self._kept = Stillness({})  # the report may live longer than the copies should
+
+    def _end(self, error: BaseException | None) -> None:
+        if error is not None:
+            if not isinstance(error, FrozenMoved) or error.findings != self.findings:
+                self._note_on(error)
+            return
+        if not self.findings:
+            self._look()
+        moved = bool(self.findings)
+        if self._severed and self.steps:
+            self._arrivals.at_update()
+            self.findings += cut_findings(self._model, self._arrivals, self.steps)
+        worst = [finding for finding in self.findings if finding.severity == "error"]
+        for finding in self.findings:
+            if finding.severity != "error":
+                warnings.warn(told([finding]), stacklevel=3)
+        if worst:
+            raise FrozenMoved(worst) if moved else Severed(worst)
+
+    def __str__(self) -> str:
+        size = f"{len(self.frozen_names)} frozen tensors ({self.frozen_bytes / 2**20:.3g} MiB)"
+        head = f"{size}, kept by {self.kept_by}: {self.steps} steps, {self.checks} looks"
+        return f"{head}, nothing found" if not self.findings else f"{head}\n\n{told(self.findings)}"
+
+    def step(self) -> None:
+        """Count a step of an optimizer that is not torch's; look if it is time to.
+
+        Raises:
+            FrozenMoved: something frozen has moved.
+        """
+        self.steps += 1
+        self._arrivals.at_update()
+        if self.steps % self._every == 0 and not self.findings:
+            self._look()
+            if self.findings:
+                raise FrozenMoved(self.findings)
+
+    def close(self) -> None:
+        """Take all hooks away, without a last look."""
+        self._close()
+
+    def behind_step(self, optimizer: Optimizer) -> None:
+        """What torch's hook calls behind each step of any optimizer."""
+        if not self._holders.holds(optimizer):
+            return
+        if self._round and id(optimizer) not in self._round:
+            self._round.add(id(optimizer))  # another one in the same step
+            self._arrivals.at_update()
+            return
+        self._round = {id(optimizer)}
+        self.step()
+
+    def _look(self) -> None:
+        """Compare all frozen tensors, and note what is found."""
+        self.checks += 1
+        now = present(self._model, self._kept.places)
+        when = _when(self._last_look, self.steps)
+        self._last_look = self.steps
+        moved = self._kept.moved(now)
+        if moved:
+            found = moved_findings(
+                self._by_rule(moved, now),
+                self._beginning.partition,
+                self.kept_by,
+                self.steps,
+                when,
+            )
+            self.findings += found
+        gone = [place.name for place in self._kept.places if place not in now]
+        if gone:
+            self.findings.append(gone_finding(gone, self.steps, when))
+
+    def _by_rule(
+        self, moved: Sequence[Moved], now: Mapping[Place, Tensor]
+    ) -> dict[str, list[Moved]]:
+        evidence = Evidence(self._model, self._beginning, self._holders)
+        places = {(place.name, place.kind): place for place in now}
+        rules = evidence.rules([places[each.name, each.kind] for each in moved], now)
+        by_rule: dict[str, list[Moved]] = {}
+        for each in moved:
+            by_rule.setdefault(rules[places[each.name, each.kind]], []).append(each)
+        return by_rule
+
+    def _note_on(self, error: BaseException) -> None:
+        """The exception that ends the block is the block's own; what was seen goes along."""
+        if not self.findings:
+            with contextlib.suppress(Exception):  # a device that has failed can't be read
+                self._look()
+        if self.findings:
+            error.add_note(f"While this was watched, too:\n{told(self.findings)}")
+
+
+def how_to_keep_all(tensors: Mapping[Place, Tensor]) -> KeptBy:
+    """`copy` where the copies fit on every device that they are on."""
+    by_device: dict[torch.device, dict[Place, Tensor]] = {}
+    for place, tensor in tensors.items():
+        by_device.setdefault(tensor.device, {})[place] = tensor
+    kept = {how_to_keep(there) for there in by_device.values()}
+    return "hash" if "hash" in kept else "copy"
+
+
+def _behind_step(watching: weakref.ref[Watch]) -> Callable[[Optimizer, Any, Any], None]:
+    def hook(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        now = watching()
+        if now is not None and not torch.compiler.is_compiling():
+            now.behind_step(optimizer)
+
+    return hook
+
+
+def _remove_all(handle: Any, arrivals: Arrivals) -> None:
+    handle.remove()
+    arrivals.remove()
+
+
+def _when(last: int, now: int) -> str:
+    if now == last:
+        return f"after step {now}, outside of an update" if now else "before the first update"
+    return f"in step {now}" if now == last + 1 else f"between steps {last + 1} and {now}"
