@@ -1,4 +1,4 @@
-"""For pytest: what a way of freezing costs, as a row of pytest-benchmark.
+"""For pytest: what freezing costs, as a row of pytest-benchmark, and a guard over what is frozen.
 
 The fixture `freeze_benchmark` puts one phase of a training step into pytest-benchmark's table, so
 that its storage, histograms and `--benchmark-compare` work on it as on any other row; what is not
@@ -19,6 +19,9 @@ same heap, whose first step of a turn is let go. So the test's process never imp
 threads, random numbers and memory stay as they are. `--benchmark-cprofile` therefore sees the
 waiting for the worker and nothing of the step.
 
+The fixture `frozen_guard` has nothing of this: it watches a training that the test itself runs, in
+its own process, and fails the test when something frozen moves.
+
 Nothing but pytest is imported here: pytest loads this module in every session.
 """
 
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Provide `freeze_benchmark`: the real one where pytest-benchmark is loaded."""
+    """Provide `frozen_guard`, and `freeze_benchmark` where pytest-benchmark is loaded."""
+    config.pluginmanager.import_plugin("bench.pytest_plugin.frozen_guard")
     loaded = config.getoption("benchmark_max_time", default=None) is not None
     config.pluginmanager.import_plugin(f"bench.pytest_plugin.{'rows' if loaded else 'absent'}")

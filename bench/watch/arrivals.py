@@ -8,8 +8,6 @@ import torch
 from torch import nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 
-from bench.watch.inner import is_compiled
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -28,12 +26,13 @@ class Arrivals:
     Args:
         model: the inner one.
         trainable: names of the parameters that should receive a gradient, each tensor once.
+        compiled: modules do not run one by one, so it can't be seen which of them do.
 
     Attributes:
         missing: those that have not received one yet, by name.
     """
 
-    def __init__(self, model: nn.Module, trainable: list[str]) -> None:
+    def __init__(self, model: nn.Module, trainable: list[str], *, compiled: bool) -> None:
         self.missing: dict[str, Tensor] = {name: model.get_parameter(name) for name in trainable}
         self.none_yet = True
         self._owners = {name: id(_owner(model, name)) for name in trainable}
@@ -49,7 +48,7 @@ class Arrivals:
             for name, parameter in self.missing.items()
         }
         self._on_modules: _Handle | None = None
-        if not is_compiled(model):
+        if not compiled:
             self._on_modules = register_module_forward_pre_hook(_running(self._ran))
 
     def at_update(self) -> None:
@@ -70,8 +69,12 @@ class Arrivals:
             self._leave_modules()
 
     def unused(self, name: str) -> bool:
-        """Whether the module of this parameter was seen not to run, while others did."""
-        return bool(self._ran) and self._owners[name] not in self._ran
+        """Whether the module of this parameter was seen not to run.
+
+        Compiled modules are not seen to run: then none is seen of those that got a gradient.
+        """
+        trained = {owner for other, owner in self._owners.items() if other not in self.missing}
+        return bool(trained & self._ran) and self._owners[name] not in self._ran
 
     def remove(self) -> None:
         """Take all hooks away."""

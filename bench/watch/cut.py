@@ -29,7 +29,7 @@ def cut_findings(model: nn.Module, arrivals: Arrivals, steps: int) -> list[Findi
     by_rule: dict[str, list[str]] = {}
     for name in arrivals.missing:
         by_rule.setdefault(_rule(name, model, arrivals), []).append(name)
-    return [_finding(rule, names, steps) for rule, names in by_rule.items()]
+    return [_finding(rule, names, steps, model) for rule, names in by_rule.items()]
 
 
 def _rule(name: str, model: nn.Module, arrivals: Arrivals) -> str:
@@ -41,7 +41,7 @@ def _rule(name: str, model: nn.Module, arrivals: Arrivals) -> str:
     return "unused" if arrivals.unused(name) else "severed"
 
 
-def _finding(rule: str, names: list[str], steps: int) -> Finding:
+def _finding(rule: str, names: list[str], steps: int, model: nn.Module) -> Finding:
     counted = "1 step" if steps == 1 else f"{steps} steps"
     place = common_module(names)
     inside = f" (all in {place})" if place and len(names) > 1 else ""
@@ -52,12 +52,11 @@ def _finding(rule: str, names: list[str], steps: int) -> Finding:
     why, mend = {
         "flag-off": (
             "requires_grad was on when the watch began and is off now, outside of what is frozen.",
-            for_each(names, ".requires_grad_(True)", leaf="get_parameter"),
+            _for_all(names, model, ".requires_grad_(True)"),
         ),
         "unused": (
             "Its module was not seen to run, so the loss does not depend on it.",
-            "use it, or freeze it: "
-            + for_each(names, ".requires_grad_(False)", leaf="get_parameter"),
+            "use it, or freeze it: " + _for_all(names, model, ".requires_grad_(False)"),
         ),
         "severed": (
             "Between it and the loss, no_grad, inference_mode, detach, a cache or a reentrant "
@@ -68,3 +67,13 @@ def _finding(rule: str, names: list[str], steps: int) -> Finding:
     return Finding(
         rule=rule, severity=RULES[rule].severity, where=names, what=what, why=why, mend=mend
     )
+
+
+def _for_all(names: list[str], model: nn.Module, action: str) -> str:
+    """Code for the module that has just these parameters, or else for each of them."""
+    place = common_module(names)
+    if place not in names and place in dict(model.named_modules()):
+        below = {f"{place}.{leaf}" for leaf, _ in model.get_submodule(place).named_parameters()}
+        if below <= set(names):
+            return for_each([place], action)
+    return for_each(names, action, leaf="get_parameter")

@@ -66,6 +66,7 @@ class FreezeGuard(_library().Callback):  # type: ignore[misc]
         """Begin to watch: other callbacks have frozen what they freeze, the model is in place."""
         if self.report is not None:
             self.report.close()
+            self.report = None
         self.report = watch(
             pl_module, self._frozen, optimizers=list(trainer.optimizers), **self._asked
         ).__enter__()

@@ -38,7 +38,7 @@ _WHY = {
     "frozen, and requires_grad is on for it.",
     "flag-re-enabled": "requires_grad was off when the watch began and is on now.",
     "no-op-freeze": "requires_grad is on and an optimizer holds it: it was never frozen.",
-    "parameter-replaced": "Another tensor has its name now.",
+    "parameter-replaced": "Another tensor, or one of another shape or type, has its name now.",
     "frozen-moved": "Nothing beside it says why; code may have written to it.",
 }
 

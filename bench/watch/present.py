@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from torch import Tensor
 from torch.nn.utils import parametrize
 
 from bench.measure.stillness import effective_weights
@@ -11,7 +12,7 @@ from bench.measure.stillness import effective_weights
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from torch import Tensor, nn
+    from torch import nn
 
     from bench.measure.stillness import Place
 
@@ -35,6 +36,7 @@ def present(model: nn.Module, places: Iterable[Place]) -> dict[Place, Tensor]:
             found |= {place: made[place] for place in there if place in made}
         for place in there:
             leaf = place.name.rpartition(".")[2]
-            if place.kind != "effective weight" and hasattr(module, leaf):
-                found[place] = getattr(module, leaf)
+            tensor = getattr(module, leaf, None)  # `register_parameter(leaf, None)` leaves a None
+            if place.kind != "effective weight" and isinstance(tensor, Tensor):
+                found[place] = tensor
     return found

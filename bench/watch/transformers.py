@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bench.watch.watch import Keep
 
 
-class FreezeGuardCallback(TrainerCallback):  # type: ignore[misc]
+class FreezeGuardCallback(TrainerCallback):
     """Watches the model of a `Trainer` from the beginning of its training to the end.
 
     It raises `FrozenMoved` from within the step, and `Severed` at the end. A `Trainer` does not
@@ -56,6 +56,7 @@ class FreezeGuardCallback(TrainerCallback):  # type: ignore[misc]
         """Begin to watch the model that the `Trainer` hands over."""
         if self.report is not None:
             self.report.close()
+            self.report = None
         self.report = watch(
             kwargs["model"], self._frozen, optimizers=kwargs.get("optimizer"), **self._asked
         ).__enter__()

@@ -21,7 +21,7 @@ from bench.watch.causes import Evidence
 from bench.watch.cut import cut_findings
 from bench.watch.errors import FrozenMoved, Severed, WatchRequestError
 from bench.watch.holders import Holders
-from bench.watch.inner import inner
+from bench.watch.inner import inner, is_compiled
 from bench.watch.moving import gone_finding, moved_findings
 from bench.watch.present import present
 from bench.watch.request import refuse_what_cannot_be_watched, several
@@ -101,12 +101,14 @@ class Watch:
     ) -> None:
         refuse_what_cannot_be_watched(model, every, keep)
         self._model = inner(model)
+        self._compiled = is_compiled(model)
         self._patterns = (frozen,) if isinstance(frozen, str) else frozen
         self._keep = keep
         self._every = every
         self._severed = severed
         self._given = several(optimizers)
-        self._entered = False
+        self._entered = self._ended = False
+        self._raised: FrozenMoved | None = None
         self._last_look = 0
         self._round: set[int] = set()
         self._close: Callable[[], object] = lambda: None
@@ -132,7 +134,7 @@ class Watch:
         self.frozen_bytes = self._kept.bytes
         self.frozen_names = [place.name for place in tensors]
         self._holders = Holders(self._model.parameters(), self._given)
-        self._arrivals = Arrivals(self._model, self._beginning.trainable)
+        self._arrivals = Arrivals(self._model, self._beginning.trainable, compiled=self._compiled)
         handle = register_optimizer_step_post_hook(_behind_step(weakref.ref(self)))
         # Also when a training ends without telling: a callback is not always told of an exception.
         self._close = weakref.finalize(self, _remove_all, handle, self._arrivals)
@@ -144,6 +146,9 @@ class Watch:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if self._ended:
+            return
+        self._ended = True
         self._close()
         try:
             self._end(error)
@@ -152,13 +157,13 @@ class Watch:
 
     def _end(self, error: BaseException | None) -> None:
         if error is not None:
-            if not isinstance(error, FrozenMoved) or error.findings != self.findings:
+            if error is not self._raised:
                 self._note_on(error)
             return
         if not self.findings:
             self._look()
         moved = bool(self.findings)
-        if self._severed and self.steps:
+        if self._severed and self.steps and self._raised is None:
             self._arrivals.at_update()
             self.findings += cut_findings(self._model, self._arrivals, self.steps)
         worst = [finding for finding in self.findings if finding.severity == "error"]
@@ -184,7 +189,9 @@ class Watch:
         if self.steps % self._every == 0 and not self.findings:
             self._look()
             if self.findings:
-                raise FrozenMoved(self.findings)
+                self._close()  # now: not every caller comes back to the end of the block
+                self._raised = FrozenMoved(self.findings)
+                raise self._raised
 
     def close(self) -> None:
         """Take all hooks away, without a last look."""
