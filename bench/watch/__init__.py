@@ -7,6 +7,6 @@ with watch(model, frozen="backbone.*") as report:
 from __future__ import annotations
 
 from bench.watch.errors import FrozenMoved, Severed, WatchError, WatchRequestError
-from bench.watch.watch import Watch, watch
+from bench.watch.watching import Watch, watch
 
 __all__ = ["FrozenMoved", "Severed", "Watch", "WatchError", "WatchRequestError", "watch"]

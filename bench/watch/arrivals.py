@@ -68,6 +68,11 @@ class Arrivals:
         if not self.missing or self._steps >= _LOOKED_AT:
             self._leave_modules()
 
+    @property
+    def settled(self) -> bool:
+        """Whether a step needs no look at gradients: all have come, or hooks alone wait for one."""
+        return not self.missing or self._steps >= _LOOKED_AT
+
     def unused(self, name: str) -> bool:
         """Whether the module of this parameter was seen not to run.
 

@@ -12,12 +12,12 @@ import importlib
 import sys
 from typing import TYPE_CHECKING, Any
 
-from bench.watch.watch import Watch, watch
+from bench.watch.watching import Watch, watch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bench.watch.watch import Keep
+    from bench.watch.watching import Keep
 
 _NAMES = ("pytorch_lightning", "lightning.pytorch")
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bench.watch.watch import Watch, watch
+from bench.watch.watching import Watch, watch
 
 try:
     from transformers import TrainerCallback
@@ -20,7 +20,7 @@ except ImportError:
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bench.watch.watch import Keep
+    from bench.watch.watching import Keep
 
 
 class FreezeGuardCallback(TrainerCallback):

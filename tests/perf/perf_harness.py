@@ -70,13 +70,15 @@ def in_turns(first: Callable[[], float], second: Callable[[], float]) -> list[tu
     return pairs
 
 
-def told(benchmark: BenchmarkFixture, name: str, pairs: list[tuple[float, float]]) -> None:
+def told(
+    benchmark: BenchmarkFixture, name: str, pairs: list[tuple[float, float]], steps: int = STEPS
+) -> None:
     """Note the median ratio of the pairs with an interval from ten blocks of turns."""
     ratios = [a / b for a, b in pairs]
     size = len(ratios) // 10
     blocks = [[median(ratios[i : i + size])] for i in range(0, len(ratios), size)]
     estimate = grouped_mean(blocks)
-    extra_us = median(a - b for a, b in pairs) / STEPS * 1e6
+    extra_us = median(a - b for a, b in pairs) / steps * 1e6
     say(
         benchmark,
         name,

@@ -35,7 +35,7 @@ def test_what_moves_raises_at_the_step_in_which_it_moves(keep: str) -> None:
         if step == 2:
             net.backbone[0].bias.data += 1
 
-    with pytest.raises(FrozenMoved) as caught, watch(net, "backbone", keep=keep) as report:
+    with pytest.raises(FrozenMoved) as caught, watch(net, "backbone", keep=keep) as report:  # noqa: PT012
         net.backbone.requires_grad_(False)
         train(net, before_update=meddle)
 
@@ -51,7 +51,7 @@ def test_what_moves_raises_at_the_step_in_which_it_moves(keep: str) -> None:
 def test_what_moves_after_the_last_step_raises_at_the_end() -> None:
     net = frozen_net()
 
-    with pytest.raises(FrozenMoved, match="after step 3, outside of an update"), watch(net):
+    with pytest.raises(FrozenMoved, match="after step 3, outside of an update"), watch(net):  # noqa: PT012
         train(net)
         net.backbone[0].bias.data += 1
 

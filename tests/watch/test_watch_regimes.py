@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -16,9 +15,6 @@ from torch.utils.checkpoint import checkpoint
 from watched import Net, adam, frozen_net, hooks_left, sgd, train
 
 from bench.watch import FrozenMoved, Severed, watch
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 def test_mixed_precision_with_a_loss_scale() -> None:
@@ -153,7 +149,7 @@ def test_a_compiled_step_function() -> None:
     def step(inputs: Tensor) -> None:
         net(inputs).square().mean().backward()
 
-    with pytest.raises(FrozenMoved), watch(net) as report:
+    with pytest.raises(FrozenMoved), watch(net) as report:  # noqa: PT012
         for _ in range(3):
             step(torch.randn(8, 4))
             optimizer.step()
@@ -168,7 +164,7 @@ def test_a_compiled_optimizer_is_looked_at_when_the_block_ends() -> None:
     optimizer = sgd(net)
     update = torch.compile(optimizer.step, backend="eager")
 
-    with pytest.raises(FrozenMoved), watch(net):
+    with pytest.raises(FrozenMoved), watch(net):  # noqa: PT012
         for _ in range(3):
             net(torch.randn(8, 4)).square().mean().backward()
             update()

@@ -23,6 +23,7 @@ from bench.watch.errors import FrozenMoved, Severed, WatchRequestError
 from bench.watch.holders import Holders
 from bench.watch.inner import inner, is_compiled
 from bench.watch.moving import gone_finding, moved_findings
+from bench.watch.pace import Pace
 from bench.watch.present import present
 from bench.watch.request import refuse_what_cannot_be_watched, several
 from bench.watch.telling import told
@@ -81,7 +82,6 @@ class Watch:
     """What a watch sees; a context manager that can be entered once.
 
     Attributes:
-        steps: optimizer steps so far.
         checks: how often the frozen tensors were compared.
         findings: what was seen, also what is only worth a warning.
         kept_by: whether frozen tensors were kept as copies or as hashes.
@@ -104,15 +104,15 @@ class Watch:
         self._compiled = is_compiled(model)
         self._patterns = (frozen,) if isinstance(frozen, str) else frozen
         self._keep = keep
-        self._every = every
+        self._pace = Pace(every)
         self._severed = severed
         self._given = several(optimizers)
         self._entered = self._ended = False
         self._raised: FrozenMoved | None = None
         self._last_look = 0
-        self._round: set[int] = set()
+        self._optimizers: set[int] = set()  # that hold the model
+        self._round: set[int] = set()  # those of them that have stepped in this step
         self._close: Callable[[], object] = lambda: None
-        self.steps = 0
         self.checks = 0
         self.findings: list[Finding] = []
         # Said now: a mistake in the patterns should not wait for the block.
@@ -135,7 +135,8 @@ class Watch:
         self.frozen_names = [place.name for place in tensors]
         self._holders = Holders(self._model.parameters(), self._given)
         self._arrivals = Arrivals(self._model, self._beginning.trainable, compiled=self._compiled)
-        handle = register_optimizer_step_post_hook(_behind_step(weakref.ref(self)))
+        hook = self._pace.hook(_behind_step(weakref.ref(self)))
+        handle = register_optimizer_step_post_hook(hook)
         # Also when a training ends without telling: a callback is not always told of an exception.
         self._close = weakref.finalize(self, _remove_all, handle, self._arrivals)
         return self
@@ -178,15 +179,19 @@ class Watch:
         head = f"{size}, kept by {self.kept_by}: {self.steps} steps, {self.checks} looks"
         return f"{head}, nothing found" if not self.findings else f"{head}\n\n{told(self.findings)}"
 
+    @property
+    def steps(self) -> int:
+        """Optimizer steps so far."""
+        return self._pace.steps
+
     def step(self) -> None:
         """Count a step of an optimizer that is not torch's; look if it is time to.
 
         Raises:
             FrozenMoved: something frozen has moved.
         """
-        self.steps += 1
         self._arrivals.at_update()
-        if self.steps % self._every == 0 and not self.findings:
+        if self._pace.count() and not self.findings:
             self._look()
             if self.findings:
                 self._close()  # now: not every caller comes back to the end of the block
@@ -201,7 +206,10 @@ class Watch:
         """What torch's hook calls behind each step of any optimizer."""
         if not self._holders.holds(optimizer):
             return
-        if self._round and id(optimizer) not in self._round:
+        self._optimizers.add(id(optimizer))
+        several = len(self._optimizers) > 1
+        self._pace.only = 0 if several or not self._arrivals.settled else id(optimizer)
+        if several and self._round and id(optimizer) not in self._round:
             self._round.add(id(optimizer))  # another one in the same step
             self._arrivals.at_update()
             return
@@ -257,13 +265,13 @@ def how_to_keep_all(tensors: Mapping[Place, Tensor]) -> KeptBy:
     return "hash" if "hash" in kept else "copy"
 
 
-def _behind_step(watching: weakref.ref[Watch]) -> Callable[[Optimizer, Any, Any], None]:
-    def hook(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+def _behind_step(watching: weakref.ref[Watch]) -> Callable[[Optimizer], None]:
+    def behind_step(optimizer: Optimizer) -> None:
         now = watching()
         if now is not None and not torch.compiler.is_compiling():
             now.behind_step(optimizer)
 
-    return hook
+    return behind_step
 
 
 def _remove_all(handle: Any, arrivals: Arrivals) -> None:
