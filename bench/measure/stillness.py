@@ -157,7 +157,10 @@ def same_bits(before: Tensor, after: Tensor) -> bool:
     """Whether two tensors have one shape and dtype and hold the same bits (a NaN equals itself)."""
     if before.shape != after.shape or before.dtype != after.dtype:
         return False
-    return torch.equal(_as_words(before), _as_words(after))
+    bits, others = _as_bytes(before), _as_bytes(after)
+    if bits.numel() % 8 or bits.storage_offset() % 8 or others.storage_offset() % 8:
+        return torch.equal(bits, others)
+    return torch.equal(bits.view(torch.int64), others.view(torch.int64))  # in a seventh of the time
 
 
 def hash_of(tensor: Tensor) -> bytes:
@@ -181,13 +184,6 @@ def how_far(place: Place, before: Tensor, now: Tensor) -> Moved:
         l2=_finite(l2),
         relative=_finite(l2 / norm) if norm else None,
     )
-
-
-def _as_words(tensor: Tensor) -> Tensor:
-    """The bits as 64-bit words where they fill some: compared in a seventh of the time of bytes."""
-    bits = _as_bytes(tensor)
-    whole = not bits.numel() % 8 and not bits.storage_offset() % 8
-    return bits.view(torch.int64) if whole else bits
 
 
 def _as_bytes(tensor: Tensor) -> Tensor:

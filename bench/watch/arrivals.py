@@ -63,7 +63,8 @@ class Arrivals:
         }
         for name in (self._arrived | here) & self.missing.keys():
             del self.missing[name]
-            self._on_parameters.pop(name).remove()
+            if handle := self._on_parameters.pop(name, None):  # none after the watch has ended
+                handle.remove()
             self.none_yet = False
         if not self.missing or self._steps >= _LOOKED_AT:
             self._leave_modules()

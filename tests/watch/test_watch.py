@@ -78,6 +78,33 @@ def test_a_long_training_is_looked_at_from_time_to_time() -> None:
     assert caught.value.findings[0].since_step == 20
 
 
+@pytest.mark.parametrize("every", [1, 2, 3, 7, 100])
+@pytest.mark.parametrize("steps", [1, 6, 7, 20])
+def test_steps_are_counted_and_looks_come_at_their_time(every: int, steps: int) -> None:
+    net, counted = frozen_net(), []
+
+    with watch(net, every=every) as report:
+        train(net, steps=steps, after_update=lambda _: counted.append(report.steps))
+
+    assert counted == list(range(1, steps + 1))
+    assert report.checks == steps // every + 1
+
+
+def test_a_second_optimizer_that_comes_later_keeps_the_count() -> None:
+    net = frozen_net()
+    net.side = nn.Linear(6, 2)
+    first, second = sgd(net.head), sgd(net.side)
+
+    with watch(net, every=5) as report:
+        for step in range(1, 21):
+            (net(torch.randn(8, 4)) + net.side(torch.randn(8, 6))).square().mean().backward()
+            first.step()
+            if step > 7:
+                second.step()
+
+    assert (report.steps, report.checks) == (20, 5)
+
+
 def test_a_tensor_that_comes_back_between_two_looks_is_not_seen() -> None:
     net = frozen_net()
 

@@ -96,11 +96,12 @@ def test_what_never_runs_is_a_warning_and_no_error() -> None:
     assert finding.mend.endswith("model.pooler.requires_grad_(False)")
 
 
-def test_what_runs_in_a_later_step_is_no_finding() -> None:
+@pytest.mark.parametrize("every", [1, 100])
+def test_what_runs_in_a_later_step_is_no_finding(every: int) -> None:
     net = frozen_net()
     net.seldom = nn.Linear(4, 6)
 
-    with watch(net) as report:
+    with watch(net, every=every) as report:
         train(net, steps=30)
         optimizer = sgd(net)
         net.head(net.seldom(torch.randn(8, 4))).sum().backward()
