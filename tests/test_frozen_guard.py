@@ -7,10 +7,12 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+import torch._dynamo
 
-import bench.watch  # kept from session to session, each of which would import it, and torch, anew
+import bench.watch
 
-KEPT = bench.watch
+# Kept from session to session: each would import them anew, and torch can't be imported twice.
+KEPT = bench.watch, torch._dynamo
 
 if TYPE_CHECKING:
     from _pytest.pytester import Pytester, RunResult
