@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bench.names import printable
 from bench.records import Finding
 from bench.records.audit import common_module
 from bench.rules import RULES
@@ -44,7 +45,7 @@ def _rule(name: str, model: nn.Module, arrivals: Arrivals) -> str:
 def _finding(rule: str, names: list[str], steps: int, model: nn.Module) -> Finding:
     counted = "1 step" if steps == 1 else f"{steps} steps"
     place = common_module(names)
-    inside = f" (all in {place})" if place and len(names) > 1 else ""
+    inside = f" (all in {printable(place)})" if place and len(names) > 1 else ""
     what = (
         f"No gradient in {counted} for {len(names)} trainable "
         f"{'parameter' if len(names) == 1 else 'parameters'}{inside}: {shortened(names, 3)}."

@@ -1,6 +1,8 @@
 """A watch as a callback of the `Trainer` of transformers.
 
-Trainer(..., callbacks=[FreezeGuardCallback("bert.*")])
+    Trainer(..., callbacks=[FreezeGuardCallback("bert.*")])
+
+Names are those of the model that the `Trainer` was given.
 """
 
 from __future__ import annotations
