@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from bench.audit.audit import audit
+from bench.audit.door import audit_training
+from bench.audit.rewound import Rewound
 from bench.audit.subject import AuditError, Subject, World
 
-__all__ = ["AuditError", "Subject", "World"]
+__all__ = ["AuditError", "Rewound", "Subject", "World", "audit", "audit_training"]

@@ -44,20 +44,27 @@ class Stillness:
     Args:
         tensors: by place, for example of `frozen_tensors`.
         by: `copy`, or `hash` to take no memory.
+        copies: values of some of them that somebody has already and will not change.
 
     Attributes:
         kept_by: the same.
         bytes: of the tensors.
     """
 
-    def __init__(self, tensors: Mapping[Place, Tensor], by: KeptBy = "copy") -> None:
+    def __init__(
+        self,
+        tensors: Mapping[Place, Tensor],
+        by: KeptBy = "copy",
+        copies: Mapping[Place, Tensor] | None = None,
+    ) -> None:
         self.kept_by: KeptBy = by
         self.bytes: int = sum(tensor.nbytes for tensor in tensors.values())
         self._copies: dict[Place, Tensor] = {}
         self._hashes: dict[Place, bytes] = {}
         for place, tensor in tensors.items():
             if by == "copy":
-                self._copies[place] = tensor.detach().clone()
+                there = (copies or {}).get(place)
+                self._copies[place] = tensor.detach().clone() if there is None else there
             else:
                 self._hashes[place] = hash_of(tensor)
 

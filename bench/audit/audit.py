@@ -1,0 +1,108 @@
+"""An audit: what is meant to be frozen, what the steps did, and why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from bench.audit.findings import findings_of
+from bench.audit.intent import intent
+from bench.audit.kept import frozen_places, still
+from bench.audit.raised import told as told_error
+from bench.audit.subject import AuditError
+from bench.audit.unwrapped import unwrapped
+from bench.audit.watching import watch_steps
+from bench.measure.stillness import how_to_keep
+from bench.records import Audit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bench.audit.intent import Intent
+    from bench.audit.subject import World
+    from bench.records import KeptBy
+
+
+def audit(
+    world: World,
+    *,
+    target: str,
+    steps: int = 5,
+    warm: int = 1,
+    free_bytes: int | None = None,
+    told: Callable[[str], None] = lambda _: None,
+) -> Audit:
+    """Watch `warm` and `steps` steps of a training, and find the causes of what is amiss.
+
+    Frozen tensors are compared bitwise from the very beginning, so steps are counted from the
+    first warm one.
+
+    Args:
+        world: of the training; it is left as it was found.
+        target: what is audited, in a few words.
+        steps: that are audited.
+        warm: steps before these.
+        free_bytes: of memory; asked of the system if not given.
+        told: is called with a few words on what is being done.
+
+    Raises:
+        AuditError: the training cannot be audited.
+    """
+    if steps < 1 or warm < 0:
+        raise AuditError(f"{steps} steps after {warm} warm ones can't be audited; take at least 1")
+    try:
+        return _audited(world, target, steps, warm, free_bytes, told)
+    finally:
+        world.end()
+
+
+def _audited(
+    world: World,
+    target: str,
+    steps: int,
+    warm: int,
+    free_bytes: int | None,
+    told: Callable[[str], None],
+) -> Audit:
+    subject = world.begin()
+    meant = intent(subject)
+    model = unwrapped(subject.model)
+    frozen = frozen_places(model, meant.partition)
+    by: KeptBy = getattr(world, "kept_by", None) or how_to_keep(frozen, free_bytes)
+    copy_of = getattr(world, "copy_of", None)
+    kept = still(frozen, by, copy_of)
+    trainable = len(meant.partition.trainable)
+    parameter = next(model.parameters())
+    device = str(parameter.device)
+    seen = watch_steps(subject, meant, kept, warm + steps, copy_of=copy_of, told=told)
+    findings = findings_of(world, meant, kept, seen, told)
+    return Audit(
+        target=target,
+        device=device,
+        torch=torch.__version__.split("+")[0],
+        steps=steps,
+        warm=warm,
+        frozen=list(meant.patterns),
+        frozen_tensors=len(frozen),
+        frozen_bytes=kept.bytes,
+        trainable_tensors=trainable,
+        kept_by=by,
+        findings=findings,
+        notes=_notes(meant, by),
+        stopped=None
+        if seen.raised is None
+        else f"step {seen.steps + 1} raised {told_error(seen.raised)}",
+    )
+
+
+def _notes(meant: Intent, by: KeptBy) -> list[str]:
+    notes = []
+    if not meant.declared:
+        notes.append("what is frozen was read off flags and learning rates at the beginning")
+    if by == "hash":
+        notes.append(
+            "there is too little memory for a copy of the frozen tensors, so a hash of each was "
+            "kept: by how much one moved is unknown, and one that moved is not put back"
+        )
+    return notes

@@ -1,0 +1,63 @@
+"""What was seen while a training ran a few steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bench.measure.stillness import Place
+    from bench.records import Moved
+
+
+@dataclass
+class Trained:
+    """One trainable parameter.
+
+    Attributes:
+        arrived: backward brought it a gradient, or its gradient differs from the beginning's.
+        applied: steps after which an optimizer was given a gradient that is finite and not zero,
+            at a learning rate above 0.
+        largest: absolute value in any of these gradients.
+        moved: it differs from the beginning.
+        listed: an optimizer holds it.
+        replaced: the step in which another tensor took its place.
+        non_finite: the step in which its gradient or its value was first NaN or infinite.
+    """
+
+    arrived: bool = False
+    applied: list[int] = field(default_factory=list)
+    largest: float = 0.0
+    moved: bool = False
+    listed: bool = False
+    replaced: int | None = None
+    non_finite: int | None = None
+
+
+@dataclass
+class Observation:
+    """One run of a few steps from the beginning.
+
+    Attributes:
+        steps: that were finished.
+        raised: what ended them early.
+        moved: frozen tensors that differed after some step, with the largest difference.
+        since: the first step after which each did.
+        replaced: frozen names that another tensor took, with the step.
+        trained: by name, each trainable parameter once.
+        with_gradient: frozen parameters that had a gradient, not all zeros, at an update.
+        largest_gradient: of all trainable parameters at any update.
+        backward: passes that were run.
+        updates: that were run, by optimizers of this training.
+    """
+
+    steps: int = 0
+    raised: BaseException | None = None
+    moved: dict[Place, Moved] = field(default_factory=dict)
+    since: dict[Place, int] = field(default_factory=dict)
+    replaced: dict[str, int] = field(default_factory=dict)
+    trained: dict[str, Trained] = field(default_factory=dict)
+    with_gradient: set[str] = field(default_factory=set)
+    largest_gradient: float = 0.0
+    backward: int = 0
+    updates: int = 0

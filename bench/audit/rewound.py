@@ -1,0 +1,66 @@
+"""A living training that can be begun again: what its steps change is kept and put back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench.audit.intent import intent
+from bench.audit.kept import frozen_places
+from bench.audit.reach import keep_reached
+from bench.audit.state import Snapshot, random_state
+from bench.audit.unwrapped import unwrapped
+from bench.measure.stillness import how_to_keep
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from bench.audit.subject import Subject
+    from bench.records import KeptBy
+
+
+class Rewound:
+    """The world of one living subject.
+
+    Args:
+        subject: as it is now, which is its beginning.
+        free_bytes: of memory; asked of the system if not given. Where copies of the frozen tensors
+            don't fit, they are left out: a frozen tensor that moves then stays moved.
+
+    Attributes:
+        kept_by: `hash` where the frozen tensors can't be put back.
+
+    Raises:
+        AuditError: the subject can't be audited.
+    """
+
+    def __init__(self, subject: Subject, free_bytes: int | None = None) -> None:
+        self._subject = subject
+        meant = intent(subject)
+        model = unwrapped(subject.model)
+        frozen = frozen_places(model, meant.partition)
+        self.kept_by: KeptBy = how_to_keep(frozen, free_bytes)
+        without = {id(tensor) for tensor in frozen.values()} if self.kept_by == "hash" else set()
+        self._random = random_state()
+        self._snapshot = Snapshot(without)
+        self._snapshot.keep(subject.model)
+        self._snapshot.keep(list(subject.optimizers))
+        self._snapshot.keep(list(subject.stateful))
+        keep_reached(self._snapshot, subject.step)
+        self._fresh = True
+
+    def begin(self) -> Subject:
+        """The subject, put back to its beginning."""
+        if not self._fresh:
+            self._snapshot.restore()
+        self._fresh = False
+        self._random()
+        return self._subject
+
+    def end(self) -> None:
+        """Put everything back, random state included."""
+        self._snapshot.restore()
+        self._random()
+
+    def copy_of(self, tensor: Tensor) -> Tensor | None:
+        """The value that `tensor` had at the beginning; `None` if it was not copied."""
+        return self._snapshot.copies.get(id(tensor))
