@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from bench.audit.causes.averages import Averages
 from bench.audit.findings import findings_of
 from bench.audit.intent import intent
 from bench.audit.kept import frozen_places, still
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from bench.audit.intent import Intent
     from bench.audit.subject import World
     from bench.records import KeptBy
+
+_PATIENCE = 26  # further steps that may pass until accumulated gradients are applied
 
 
 def audit(
@@ -75,8 +78,13 @@ def _audited(
     trainable = len(meant.partition.trainable)
     parameter = next(model.parameters())
     device = str(parameter.device)
-    seen = watch_steps(subject, meant, kept, warm + steps, copy_of=copy_of, told=told)
-    findings = findings_of(world, meant, kept, seen, told)
+    averages = Averages(subject, model, meant)
+    seen = watch_steps(
+        subject, meant, kept, warm + steps, copy_of=copy_of, patience=_PATIENCE, told=told
+    )
+    findings = averages.findings(seen, kept)
+    del subject, model, frozen, averages, parameter  # another one may take their memory
+    findings += findings_of(world, meant, kept, seen, told)
     return Audit(
         target=target,
         device=device,
@@ -84,7 +92,7 @@ def _audited(
         steps=steps,
         warm=warm,
         frozen=list(meant.patterns),
-        frozen_tensors=len(frozen),
+        frozen_tensors=len(kept.places),
         frozen_bytes=kept.bytes,
         trainable_tensors=trainable,
         kept_by=by,

@@ -1,12 +1,15 @@
-"""What was seen, made into findings."""
+"""What was seen, made into findings: each cause is decided by running the steps again."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.audit.raised import told as told_error
-from bench.records import Finding
-from bench.rules import RULES
+from bench.audit.causes.blown import non_finite_findings
+from bench.audit.causes.clipping import clipping_findings
+from bench.audit.causes.laboratory import Laboratory
+from bench.audit.causes.moved import moved_findings
+from bench.audit.causes.stopped import stopped_findings
+from bench.audit.causes.untrained import untrained_findings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,60 +18,23 @@ if TYPE_CHECKING:
     from bench.audit.observation import Observation
     from bench.audit.subject import World
     from bench.measure.stillness import Stillness
+    from bench.records import Finding
+
+_CUT = ("severed", "reentrant-checkpoint", "flag-off", "unused")
 
 
 def findings_of(
     world: World, meant: Intent, kept: Stillness, seen: Observation, told: Callable[[str], None]
 ) -> list[Finding]:
     """One finding for each rule and cause, with all the names that it is about."""
-    found = []
-    if seen.moved:
-        names = [place.name for place in seen.moved]
-        found.append(
-            Finding(
-                rule="frozen-moved",
-                severity="error",
-                where=names,
-                what=f"{len(names)} frozen tensors moved",
-                why=RULES["frozen-moved"].summary,
-                mend="",
-                moved=list(seen.moved.values()),
-                since_step=min(seen.since.values()),
-            )
-        )
-    cut = [n for n, t in seen.trained.items() if not t.arrived and t.listed]
-    if cut and seen.backward:
-        found.append(
-            Finding(
-                rule="severed",
-                severity="error",
-                where=cut,
-                what=f"{len(cut)} trainable parameters got no gradient",
-                why=RULES["severed"].summary,
-                mend="",
-            )
-        )
-    unlisted = [n for n, t in seen.trained.items() if not t.listed and not t.moved]
-    if unlisted:
-        found.append(
-            Finding(
-                rule="unfrozen-unlisted",
-                severity="error" if meant.declared else "warning",
-                where=unlisted,
-                what=f"{len(unlisted)} parameters are in no optimizer",
-                why=RULES["unfrozen-unlisted"].summary,
-                mend="",
-            )
-        )
-    if seen.raised is not None:
-        found.append(
-            Finding(
-                rule="step-raised",
-                severity="error",
-                where=[],
-                what=f"step {seen.steps + 1} raised {told_error(seen.raised)}",
-                why=RULES["step-raised"].summary,
-                mend="",
-            )
-        )
-    return found
+    lab = Laboratory(world, meant, kept, told)
+    found = moved_findings(lab, seen)
+    untrained = untrained_findings(lab, seen)
+    explained = any(finding.rule in _CUT for finding in untrained)
+    return [
+        *found,
+        *untrained,
+        *non_finite_findings(seen),
+        *clipping_findings(lab, seen),
+        *stopped_findings(lab, seen, explained),
+    ]

@@ -48,8 +48,8 @@ def tensors_at(model: nn.Module, places: Collection[Place]) -> dict[Place, Tenso
 def still(
     tensors: Mapping[Place, Tensor], by: KeptBy = "copy", copy_of: CopyOf | None = None
 ) -> Stillness:
-    """A `Stillness` of `tensors`, made of the copies that are there already where there are any."""
-    copies = {} if copy_of is None or by == "hash" else {p: copy_of(t) for p, t in tensors.items()}
-    return Stillness(
-        tensors, by, {place: copy for place, copy in copies.items() if copy is not None}
-    )
+    """What `tensors` are, by the copies that are there already where there are any."""
+    if copy_of is None or by == "hash":
+        return Stillness(tensors, by)
+    copies = {place: copy_of(tensor) for place, tensor in tensors.items()}
+    return Stillness(tensors, by, {place: one for place, one in copies.items() if one is not None})

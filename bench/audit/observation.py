@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import torch
+
     from bench.measure.stillness import Place
     from bench.records import Moved
 
@@ -19,8 +21,11 @@ class Trained:
         applied: steps after which an optimizer was given a gradient that is finite and not zero,
             at a learning rate above 0.
         largest: absolute value in any of these gradients.
+        rate: its learning rate at the last update; `warming` if a scheduler started it at 0.
+        dtype: of its values.
         moved: it differs from the beginning.
-        listed: an optimizer holds it.
+        listed: an optimizer held it at some time; `listed_now`, in the end.
+        offered: an optimizer that holds it has run an update.
         replaced: the step in which another tensor took its place.
         non_finite: the step in which its gradient or its value was first NaN or infinite.
     """
@@ -28,8 +33,13 @@ class Trained:
     arrived: bool = False
     applied: list[int] = field(default_factory=list)
     largest: float = 0.0
+    rate: float | None = None
+    warming: bool = False
+    dtype: torch.dtype | None = None
     moved: bool = False
     listed: bool = False
+    listed_now: bool = False
+    offered: bool = False
     replaced: int | None = None
     non_finite: int | None = None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sysconfig
 import traceback
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,26 +16,27 @@ if TYPE_CHECKING:
     from types import FrameType
 
 _INSTALLED = tuple(str(Path(sysconfig.get_path(key)).resolve()) for key in ("purelib", "platlib"))
-_BENCH = Path(__file__).resolve().parents[1]
-_NOT_THE_USERS = tuple(
-    str(folder)
-    for folder in (
-        Path(torch.__file__).resolve().parent,
-        Path(__file__).resolve().parent,
-        _BENCH / "measure",
-        Path(traceback.__file__).resolve().parent,
-    )
-)
+_STANDARD = str(Path(traceback.__file__).resolve().parent)
+_TORCH = str(Path(torch.__file__).resolve().parent)
+_OWN = tuple(str(Path(__file__).resolve().parents[1] / room) for room in ("audit/", "measure/"))
+_OWN_ROOMS = tuple(f"{room}/" for room in _OWN)
 
 
+@lru_cache(maxsize=4096)
 def is_users(file: str) -> bool:
     """Whether a file is neither torch's, nor the standard library's, nor the auditor's."""
     if file.startswith("<"):
         return False
     place = str(Path(file).resolve())
-    return (place.startswith(_INSTALLED) and not place.startswith(_NOT_THE_USERS[:1])) or (
-        not place.startswith(_NOT_THE_USERS)
-    )
+    if place.startswith((f"{_TORCH}/", *_OWN_ROOMS)):
+        return False
+    return place.startswith(_INSTALLED) or not place.startswith(_STANDARD)
+
+
+@lru_cache(maxsize=4096)
+def is_torchs(file: str) -> bool:
+    """Whether a file belongs to torch."""
+    return str(Path(file).resolve()).startswith(f"{_TORCH}/")
 
 
 def line_of(frame: FrameType | None) -> str | None:

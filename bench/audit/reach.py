@@ -19,14 +19,19 @@ _CALLS = 4
 _SPARE_BYTES = 2**28
 
 
-def keep_reached(snapshot: Snapshot, step: Callable[..., Any]) -> None:
+def keep_reached(snapshot: Snapshot, step: Callable[..., Any], spare: int = _SPARE_BYTES) -> None:
     """Keep what `step` refers to: its closure, the object it is bound to, defaults, and globals.
 
     Functions of the user's own that it calls are followed a few calls deep. Values of variables
     are kept as well as what they refer to. Iterators can't be wound back: there, each repetition
     takes what comes next (those of lists excepted).
+
+    Args:
+        snapshot: to keep it in.
+        step: that is run.
+        spare: bytes that copies of tensors may take.
     """
-    snapshot.left = _SPARE_BYTES
+    snapshot.left = spare
     _keep(snapshot, step, _CALLS, set())
 
 
@@ -54,7 +59,7 @@ def _keep(snapshot: Snapshot, function: Any, calls: int, seen: set[int]) -> None
                 snapshot.keep(called)
     elif callable(function):
         snapshot.keep(function)
-        _keep(snapshot, getattr(type(function), "__call__", None), calls, seen)
+        _keep(snapshot, vars(type(function)).get("__call__"), calls, seen)
 
 
 def _referred(function: types.FunctionType) -> Iterator[Any]:

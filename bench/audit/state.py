@@ -57,6 +57,10 @@ class Snapshot:
         """Call `restore` as well when things are put back."""
         self._restore.append(restore)
 
+    def things(self) -> list[Any]:
+        """What was kept or passed on the way."""
+        return list(self._seen.values())
+
     def keep(self, thing: Any, depth: int = _DEPTH) -> None:
         """Keep a tensor, a container, a module, or any object's attributes, as deep as `depth`."""
         if isinstance(thing, _PLAIN) or id(thing) in self._seen:
@@ -137,7 +141,8 @@ class Snapshot:
 def random_state() -> Restore:
     """What puts the random numbers of python, numpy and torch, and the grad mode back to now."""
     of_python, of_numpy, of_torch = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    of_cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None
+    on_cuda = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    of_cuda = torch.cuda.get_rng_state_all() if on_cuda else None
     enabled = torch.is_grad_enabled()
 
     def restore() -> None:

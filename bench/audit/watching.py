@@ -33,6 +33,7 @@ def watch_steps(
     steps: int,
     *,
     copy_of: CopyOf | None = None,
+    patience: int = 0,
     told: Callable[[str], None] = lambda _: None,
 ) -> Observation:
     """Run `steps` steps of `subject` and say what was seen; what a step raises ends them.
@@ -43,6 +44,7 @@ def watch_steps(
         kept: the frozen tensors at the beginning.
         steps: how many.
         copy_of: gives copies of tensors that somebody has already.
+        patience: further steps to run as long as gradients wait for an update: accumulation.
         told: is called with a few words before each step.
     """
     looking = _Looking(subject, meant, kept, copy_of)
@@ -51,8 +53,10 @@ def watch_steps(
         stack.enter_context(around_backward(before=looking.at_backward))
         stack.enter_context(around_updates(subject.optimizers, before=looking.at_update))
         looking.listen(stack)
-        for number in range(1, steps + 1):
-            told(f"step {number} of {steps}")
+        number = 0
+        while number < steps or (number < steps + patience and looking.waits()):
+            number += 1
+            told(f"step {number} of {max(number, steps)}")
             looking.number = number
             try:
                 subject.step()
@@ -85,7 +89,7 @@ class _Looking:
         places = {Place(name, "parameter"): tensor for name, tensor in self._now.items()}
         self._unmoved = still(places, copy_of=copy_of)
         self._waiting = set(places)
-        self.seen.trained = {name: Trained() for name in self._now}
+        self.seen.trained = {n: Trained(dtype=t.dtype) for n, t in self._now.items()}
         self._first_gradients = {
             name: (gradient, gradient._version)
             for name, tensor in self._now.items()
@@ -98,7 +102,9 @@ class _Looking:
         """Hear of each gradient that backward brings."""
         for name, tensor in self._now.items():
             if tensor.requires_grad and tensor.is_leaf:
-                handle = tensor.register_post_accumulate_grad_hook(self._arrival(name))
+                handle = tensor.register_post_accumulate_grad_hook(  # type: ignore[no-untyped-call]
+                    self._arrival(name)
+                )
                 stack.callback(handle.remove)
 
     def _arrival(self, name: str) -> Callable[[Tensor], None]:
@@ -107,16 +113,20 @@ class _Looking:
 
         return arrived
 
+    def waits(self) -> bool:
+        """Whether gradients have come that no optimizer was given yet."""
+        return any(t.arrived and t.listed and not t.offered for t in self.seen.trained.values())
+
     def at_backward(self, _: Any) -> None:
         self.seen.backward += 1
 
     def at_update(self, optimizer: Any) -> None:
         """Note what the optimizer is about to be given."""
         rates = {id(parameter): rate(group) for parameter, group in members(optimizer)}
-        own = {name: tensor for name, tensor in self._now.items() if id(tensor) in rates}
-        frozen = {name: tensor for name, tensor in self._frozen.items() if id(tensor) in rates}
-        if own or frozen:
+        own: dict[str, Tensor] = {n: t for n, t in self._now.items() if id(t) in rates}
+        if own or any(id(tensor) in rates for tensor in self._frozen.values()):
             self.seen.updates += 1
+            self._note_offered(own, optimizer)
         self._note_gradients(own, rates)
         gradients = {
             name: tensor.grad for name, tensor in self._frozen.items() if tensor.grad is not None
@@ -124,11 +134,18 @@ class _Looking:
         unknown = {n: g for n, g in gradients.items() if n not in self.seen.with_gradient}
         self.seen.with_gradient |= {name for name, size in sizes(unknown).items() if size != 0}
 
+    def _note_offered(self, own: dict[str, Tensor], optimizer: Any) -> None:
+        groups = {id(parameter): group for parameter, group in members(optimizer)}
+        for name, tensor in own.items():
+            trained, group = self.seen.trained[name], groups[id(tensor)]
+            trained.offered = trained.listed = True
+            trained.rate = rate(group)
+            trained.warming = bool(group.get("initial_lr"))
+
     def _note_gradients(self, own: dict[str, Tensor], rates: dict[int, float | None]) -> None:
         gradients = {n: tensor.grad for n, tensor in own.items() if tensor.grad is not None}
         for name, size in sizes(gradients).items():
             trained = self.seen.trained[name]
-            trained.listed = True
             if not math.isfinite(size):
                 if name not in self._blown:
                     trained.non_finite = trained.non_finite or self.number
@@ -184,7 +201,9 @@ class _Looking:
             for parameter in group["params"]
         }
         for name, tensor in self._now.items():
-            self.seen.trained[name].listed |= id(tensor) in listed
+            trained = self.seen.trained[name]
+            trained.listed_now = id(tensor) in listed
+            trained.listed |= trained.listed_now
 
     def _note_moved_frozen(self) -> None:
         now = tensors_at(self._model, self._kept.places)

@@ -1,0 +1,1 @@
+"""Causes, decided by running a training again with one thing removed."""

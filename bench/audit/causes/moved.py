@@ -1,0 +1,283 @@
+"""Why frozen tensors moved: the training is run again with one thing removed at a time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+from bench.audit.causes.evidence import Evidence, gathered
+from bench.audit.causes.experiment import Experiment, Setting
+from bench.audit.causes.gradient_left import (
+    DecayOnMasked,
+    MomentumCoasts,
+    StaleGradient,
+    ThirdPartyDecay,
+    ZeroedNotNone,
+    ZeroTimesInf,
+)
+from bench.audit.causes.never_frozen import (
+    FlagReEnabled,
+    LrRevived,
+    NoOpFreeze,
+    RpropFloor,
+    TiedWeights,
+    WeightNormNames,
+)
+from bench.audit.causes.tracing import traced
+from bench.audit.causes.training_mode import TrainingMode
+from bench.audit.causes.words import by_how_much, finding, listed, parameters_code
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import nn
+
+    from bench.audit.causes.laboratory import Laboratory
+    from bench.audit.observation import Observation
+    from bench.audit.subject import Subject
+    from bench.measure.stillness import Place
+    from bench.records import Finding
+
+EXPERIMENTS: tuple[Experiment, ...] = (
+    TrainingMode(),
+    WeightNormNames(),
+    FlagReEnabled(),
+    TiedWeights(),
+    ZeroTimesInf(),
+    LrRevived(),
+    RpropFloor(),
+    StaleGradient(),
+    DecayOnMasked(),
+    MomentumCoasts(),
+    ZeroedNotNone(),
+    ThirdPartyDecay(),
+    NoOpFreeze(),
+)
+"""From the most to the least specific."""
+
+
+@dataclass
+class _Cause:
+    rule: str
+    experiment: Experiment
+    decided_by: str
+    suspects: list[Evidence] = field(default_factory=list)
+
+
+def moved_findings(lab: Laboratory, seen: Observation) -> list[Finding]:
+    """One finding for each cause of the frozen tensors that moved in `seen`."""
+    suspects = [Evidence(p, moved, seen.since[p]) for p, moved in seen.moved.items()]
+    if not suspects:
+        return []
+    if not lab.puts_back:
+        return [_undecided(suspects, "they can't be put back, so nothing was run again to decide")]
+    for one in suspects:
+        one.replaced = one.place.name in seen.replaced
+    found = [_replaced([one for one in suspects if one.replaced])]
+    suspects = [one for one in suspects if not one.replaced]
+    owners = Counter(_owner(one) for one in suspects if one.place.kind == "buffer")
+    for one in suspects:
+        one.alone = owners[_owner(one)] == 1
+    _look_again(lab, suspects)
+    gone = [one for one in suspects if one.phase is None]
+    if gone:
+        found.append(_undecided(gone, "begun again unchanged, the steps did not move it again"))
+    suspects = [one for one in suspects if one.phase is not None]
+    _doubt_twins(suspects)
+    causes, left = _decided(lab, suspects)
+    found += [_explained(lab, cause) for cause in causes]
+    found += _written(lab, left)
+    return [one for one in found if one is not None]
+
+
+def _owner(one: Evidence) -> str:
+    return one.place.name.rpartition(".")[0]
+
+
+def _look_again(lab: Laboratory, suspects: Sequence[Evidence]) -> None:
+    """Run the steps unchanged and look closely; the phase stays `None` where nothing moves."""
+    if not suspects:
+        return
+    places = [one.place for one in suspects]
+
+    def look(subject: Subject, model: nn.Module) -> AbstractContextManager[Any]:
+        return gathered(subject, model, lab.beginning(model, places), lab.meant, suspects)
+
+    lab.told("again, looking closely")
+    lab.run(_last(suspects), look)
+
+
+def _doubt_twins(suspects: Sequence[Evidence]) -> None:
+    """Where others of the frozen part are as little frozen, it is not for a second name."""
+    rest = [one for one in suspects if not one.twin and not one.shares]
+    if any(NoOpFreeze().applies(one) for one in rest):
+        for one in suspects:
+            one.twins = ()
+
+
+def _decided(lab: Laboratory, suspects: Sequence[Evidence]) -> tuple[list[_Cause], list[Evidence]]:
+    causes: list[_Cause] = []
+    left = list(suspects)
+    for experiment in EXPERIMENTS:
+        concerned = [one for one in left if experiment.applies(one)]
+        vanished = _vanished(lab, concerned, [experiment])
+        for one in vanished:
+            _add(causes, experiment, f"{experiment.doing} the drift vanishes", one)
+        left = [one for one in left if one not in vanished]
+    for first, second in combinations(EXPERIMENTS, 2):
+        concerned = [one for one in left if first.applies(one) and second.applies(one)]
+        vanished = _vanished(lab, concerned, [first, second])
+        for one in vanished:
+            both = f"{first.doing} and {second.doing.removeprefix('with ')} the drift vanishes"
+            _add(causes, first, f"{both}, with one of them alone it does not", one)
+        left = [one for one in left if one not in vanished]
+    return causes, left
+
+
+def _add(causes: list[_Cause], experiment: Experiment, decided_by: str, one: Evidence) -> None:
+    rule = experiment.rule(one)
+    for cause in causes:
+        if (cause.rule, cause.decided_by) == (rule, decided_by):
+            cause.suspects.append(one)
+            return
+    causes.append(_Cause(rule, experiment, decided_by, [one]))
+
+
+def _vanished(
+    lab: Laboratory, concerned: Sequence[Evidence], experiments: Sequence[Experiment]
+) -> list[Evidence]:
+    """Those that stand still, bitwise, in a training without what the experiments remove."""
+    if not concerned:
+        return []
+
+    def removed(subject: Subject, model: nn.Module) -> AbstractContextManager[Any]:
+        stack = ExitStack()
+        setting = Setting(subject, model, lab.meant, concerned)
+        for experiment in experiments:
+            stack.enter_context(experiment.removed(setting))
+        return stack
+
+    lab.told(f"again {' and '.join(experiment.doing for experiment in experiments)}")
+    seen = lab.run(_last(concerned), removed, places=[one.place for one in concerned])
+    if seen.raised is not None:
+        concerned = [one for one in concerned if seen.steps >= one.since]
+    return [one for one in concerned if one.place not in seen.moved]
+
+
+def _last(suspects: Sequence[Evidence]) -> int:
+    return max(one.since for one in suspects)
+
+
+def _explained(lab: Laboratory, cause: _Cause) -> Finding:
+    names = [name for one in cause.suspects for name in (one.place.name, *one.twins)]
+    moved = [one.moved for one in cause.suspects]
+    since = min(one.since for one in cause.suspects)
+    return finding(
+        cause.rule,
+        names,
+        f"{listed([one.place.name for one in cause.suspects])} moved {by_how_much(moved)}, "
+        f"since step {since}",
+        cause.experiment.why(cause.suspects),
+        cause.experiment.mend(cause.suspects, lab.meant),
+        decided_by=cause.decided_by,
+        moved=moved,
+        since_step=since,
+    )
+
+
+def _written(lab: Laboratory, left: Sequence[Evidence]) -> list[Finding]:
+    """What no experiment explains: the line that wrote it."""
+    if not left:
+        return []
+    lines = _lines(lab, left)
+    by_line: dict[str, list[Evidence]] = {}
+    for one in left:
+        by_line.setdefault(lines.get(one.place, ""), []).append(one)
+    found = []
+    for line, suspects in by_line.items():
+        outside = [one for one in suspects if one.phase != "update"]
+        inside = [one for one in suspects if one.phase == "update"]
+        if outside:
+            found.append(_in_place(lab, outside, line))
+        if inside:
+            place = f" ({line})" if line else ""
+            found.append(_undecided(inside, f"in the optimizer's update{place}"))
+    return found
+
+
+def _lines(lab: Laboratory, suspects: Sequence[Evidence]) -> dict[Place, str]:
+    found: dict[Place, str] = {}
+    places = [one.place for one in suspects if one.place.kind != "effective weight"]
+
+    def look(subject: Subject, model: nn.Module) -> AbstractContextManager[Any]:
+        return traced(model, lab.beginning(model, places), places, found)
+
+    if places:
+        lab.told("again, line by line")
+        lab.run(_last(suspects), look)
+    return found
+
+
+def _in_place(lab: Laboratory, suspects: Sequence[Evidence], line: str) -> Finding:
+    names = [one.place.name for one in suspects]
+    moved = [one.moved for one in suspects]
+    since = min(one.since for one in suspects)
+    phases = {
+        "before backward": "before the backward pass",
+        "backward": "during the backward pass",
+        "before the update": "between backward and update",
+        "after the update": "after the update",
+    }
+    when = phases.get(suspects[0].phase or "", "outside of the optimizer's update")
+    return finding(
+        "inplace-data",
+        names,
+        f"{listed(names)} moved {by_how_much(moved)}, since step {since}, {when}"
+        + (f", at {line}" if line else ""),
+        "code other than the optimizer wrote to it, and neither requires_grad nor the optimizer "
+        "has a say in that",
+        f"# leave it out of what {line or 'that code'} writes to: "
+        f"{parameters_code(names, lab.meant.partition)}",
+        decided_by=f"compared after every line of a repetition: it differs after {line}"
+        if line
+        else f"compared between the phases of a repetition: it differs {when}",
+        moved=moved,
+        since_step=since,
+    )
+
+
+def _replaced(suspects: Sequence[Evidence]) -> Finding | None:
+    if not suspects:
+        return None
+    names = [one.place.name for one in suspects]
+    moved = [one.moved for one in suspects]
+    since = min(one.since for one in suspects)
+    return finding(
+        "parameter-replaced",
+        names,
+        f"{listed(names)} is another tensor since step {since}, and differs {by_how_much(moved)}",
+        "a step put another parameter in its place; what is frozen about the old one does not "
+        "hold for the new one",
+        "with torch.no_grad(): parameter.copy_(new_values)  # instead of assigning a new one; "
+        "or assign before you freeze",
+        moved=moved,
+        since_step=since,
+    )
+
+
+def _undecided(suspects: Sequence[Evidence], how: str) -> Finding:
+    names = [one.place.name for one in suspects]
+    moved = [one.moved for one in suspects]
+    since = min(one.since for one in suspects)
+    return finding(
+        "frozen-moved",
+        names,
+        f"{listed(names)} moved {by_how_much(moved)}, since step {since}: {how}",
+        "removing no single thing stopped it",
+        "# compare it before and after each part of your step to narrow it down",
+        moved=moved,
+        since_step=since,
+    )

@@ -1,0 +1,239 @@
+"""Trainable parameters that are not trained: not listed, not updated, without a gradient."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from bench.audit.causes.severed import has_no_graph, severed_findings
+from bench.audit.causes.words import finding, listed, module_code, parameters_code
+from bench.audit.updates import around_updates, groups_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from torch import nn
+
+    from bench.audit.causes.laboratory import Laboratory
+    from bench.audit.observation import Observation, Trained
+    from bench.audit.subject import Subject
+    from bench.records import Finding
+
+_LARGER = (1e6, 1e12)
+
+
+def untrained_findings(lab: Laboratory, seen: Observation) -> list[Finding]:
+    """What is amiss with the trainable part."""
+    if not seen.backward and seen.raised is None:
+        return [_no_backward(list(seen.trained))]
+    if not seen.steps and not has_no_graph(seen.raised):
+        return []  # the step that raised says it
+    found: list[Finding] = []
+    off = _flags_off(lab) if lab.meant.declared else []
+    off = [name for name in off if not _trains(seen.trained[name])]
+    if off:
+        found.append(_flag_off(lab, off, seen))
+    rest = {n: t for n, t in seen.trained.items() if n not in off}
+    replaced = [n for n, t in rest.items() if t.replaced and not t.listed_now]
+    if replaced:
+        found.append(_replaced(replaced, min(rest[n].replaced or 1 for n in replaced)))
+    rest = {n: t for n, t in rest.items() if n not in replaced}
+    unlisted = [n for n, t in rest.items() if not t.listed and not t.moved]
+    if unlisted:
+        found.append(_unlisted(lab, unlisted, rest))
+    cut = [n for n, t in rest.items() if t.listed and not t.arrived]
+    found += severed_findings(lab, cut, seen)
+    waiting = [n for n, t in rest.items() if t.arrived and t.listed and not t.moved]
+    found += _not_updated(lab, waiting, seen)
+    return found
+
+
+def _trains(trained: Trained) -> bool:
+    return trained.moved or trained.arrived
+
+
+def _no_backward(names: Sequence[str]) -> Finding:
+    return finding(
+        "no-backward",
+        names,
+        "no step ran a backward pass",
+        "without loss.backward() (or torch.autograd.grad) nothing gets a gradient",
+        "loss.backward()  # before optimizer.step()",
+    )
+
+
+def _flags_off(lab: Laboratory) -> list[str]:
+    _, model = lab.begin()
+    named = dict(model.named_parameters(remove_duplicate=False))
+    return [n for n in lab.meant.partition.trainable if n in named and not named[n].requires_grad]
+
+
+def _flag_off(lab: Laboratory, names: Sequence[str], seen: Observation) -> Finding:
+    @contextmanager
+    def switched_on(_: Subject, model: nn.Module) -> Iterator[None]:
+        for name in names:
+            model.get_parameter(name).requires_grad_(True)
+        yield
+
+    lab.told("again with requires_grad on")
+    again = lab.run(max(1, min(2, seen.steps)), switched_on)
+    came = [name for name in names if again.trained[name].arrived]
+    arrives = "the gradient arrives" if came else "no gradient arrives either"
+    return finding(
+        "flag-off",
+        names,
+        f"{listed(names)} has requires_grad off and is not among what is frozen",
+        "nothing with requires_grad off gets a gradient",
+        f"for p in {_code(lab, names)}: p.requires_grad_(True)",
+        decided_by=f"with requires_grad on, {arrives}",
+    )
+
+
+def _code(lab: Laboratory, names: Sequence[str]) -> str:
+    if len(names) > 3:
+        roots = {name.rpartition(".")[0] for name in names}
+        if len(roots) == 1:
+            return f"{module_code(roots.pop())}.parameters()"
+    return parameters_code(names, lab.meant.partition)
+
+
+def _replaced(names: Sequence[str], since: int) -> Finding:
+    return finding(
+        "parameter-replaced",
+        names,
+        f"{listed(names)} is another tensor since step {since}, and no optimizer holds that one",
+        "a step put a new parameter in its place; the optimizer goes on with the old one",
+        "with torch.no_grad(): parameter.copy_(new_values)  # instead of assigning a new one",
+        since_step=since,
+    )
+
+
+def _unlisted(lab: Laboratory, names: Sequence[str], trained: dict[str, Trained]) -> Finding:
+    arrived = any(trained[name].arrived for name in names)
+    gets = "gets a gradient" if arrived else "has requires_grad on"
+    asked = "" if lab.meant.declared else "; is it meant to be frozen, or to be trained?"
+    code = _code(lab, names)
+    add = f"optimizer.add_param_group({{'params': {code}}})"
+    if not lab.meant.declared:
+        add = f"for p in {code}: p.requires_grad_(False)  # if frozen; otherwise {add}"
+    return finding(
+        "unfrozen-unlisted",
+        names,
+        f"{listed(names)} {gets} and is in no optimizer{asked}",
+        "an optimizer only moves what it was given when it was made, or added later",
+        add,
+        severity="error" if lab.meant.declared else "warning",
+    )
+
+
+def _not_updated(lab: Laboratory, names: Sequence[str], seen: Observation) -> list[Finding]:
+    """Those that were given to an update with a gradient, or never given to any."""
+    never = [name for name in names if not seen.trained[name].offered]
+    found = []
+    if never:
+        found.append(
+            finding(
+                "not-updated",
+                never,
+                f"{listed(never)} gets a gradient, and its optimizer ran no update in "
+                f"{seen.steps} steps",
+                "a gradient without optimizer.step() changes nothing",
+                "optimizer.step()  # of the optimizer that holds it",
+            )
+        )
+    given = [n for n in names if seen.trained[n].applied and _is_felt(seen, n)]
+    if given:
+        found += _moved_by_more(lab, given, seen)
+    if lab.meant.declared:
+        still = [n for n in names if n not in given and _at_rate_zero(seen.trained[n])]
+        if still:
+            found.append(_rate_zero(still))
+    return found
+
+
+def _is_felt(seen: Observation, name: str) -> bool:
+    """Whether its gradient is more than the rounding of gradients that cancel out.
+
+    The bias in front of a BatchNorm and that of attention's keys have a gradient of zero, which
+    arrives as the noise of the sum.
+    """
+    trained = seen.trained[name]
+    eps = torch.finfo(trained.dtype).eps if trained.dtype is not None else 1e-7
+    noise = 64 * eps if eps < 1e-4 else 4 * eps
+    return trained.largest > noise * seen.largest_gradient
+
+
+def _moved_by_more(lab: Laboratory, names: Sequence[str], seen: Observation) -> list[Finding]:
+    left = list(names)
+    found = []
+    for factor in _LARGER:
+        if not left:
+            break
+        lab.told(f"again with learning rates times {factor:.0e}")
+        again = lab.run(max(1, min(3, seen.steps)), _faster(factor))
+        lost = [name for name in left if again.trained[name].moved]
+        if lost:
+            found.append(_lost(lost, factor))
+            left = [name for name in left if name not in lost]
+    if left:
+        found.append(
+            finding(
+                "not-updated",
+                left,
+                f"{listed(left)} gets a gradient, is in an optimizer, and does not move",
+                "the optimizer's update leaves it as it is: something puts it back, or hides it "
+                "from the update",
+                "# compare it before and after optimizer.step(), and after the rest of the step",
+                decided_by="with learning rates a million times larger it does not move either",
+            )
+        )
+    return found
+
+
+def _faster(factor: float) -> Any:
+    @contextmanager
+    def removed(subject: Subject, _: nn.Module) -> Iterator[None]:
+        old: list[tuple[dict[str, Any], Any]] = []
+
+        def before(optimizer: Any) -> None:
+            for group in groups_of(optimizer):
+                if group.get("lr") is not None:
+                    old.append((group, group["lr"]))
+                    group["lr"] = float(group["lr"]) * factor
+
+        def after(_: Any) -> None:
+            for group, lr in old:
+                group["lr"] = lr
+            old.clear()
+
+        with around_updates(subject.optimizers, before, after):
+            yield
+
+    return removed
+
+
+def _lost(names: Sequence[str], factor: float) -> Finding:
+    return finding(
+        "lost-to-rounding",
+        names,
+        f"{listed(names)} gets a gradient and is updated, and not one bit of it changes",
+        "its update is smaller than the spacing of numbers at its values, so it is rounded away",
+        "model.float()  # keep weights in float32 and compute under torch.autocast",
+        decided_by=f"with a learning rate {factor:.0e} times as large it moves",
+    )
+
+
+def _at_rate_zero(trained: Trained) -> bool:
+    return trained.offered and not trained.applied and trained.rate == 0 and not trained.warming
+
+
+def _rate_zero(names: Sequence[str]) -> Finding:
+    return finding(
+        "not-updated",
+        names,
+        f"{listed(names)} gets a gradient, and its learning rate is 0",
+        "an update at a learning rate of 0 changes nothing",
+        "for group in optimizer.param_groups: group['lr'] = 1e-3  # those that are to be trained",
+    )
