@@ -34,7 +34,13 @@ def findings_of(
     return [
         *found,
         *untrained,
-        *non_finite_findings(seen),
+        *non_finite_findings(seen, _blown_frozen(found)),
         *clipping_findings(lab, seen),
         *stopped_findings(lab, seen, explained),
     ]
+
+
+def _blown_frozen(found: list[Finding]) -> int | None:
+    """The step in which a frozen tensor became NaN: what does so later does it for that."""
+    steps = [one.since_step for one in found if one.rule == "zero-times-inf" and one.since_step]
+    return min(steps, default=None)

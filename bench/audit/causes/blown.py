@@ -11,12 +11,19 @@ if TYPE_CHECKING:
     from bench.records import Finding
 
 
-def non_finite_findings(seen: Observation) -> list[Finding]:
-    """One finding for all trainable parameters whose gradient or value blew up."""
+def non_finite_findings(seen: Observation, frozen_since: int | None) -> list[Finding]:
+    """One finding for all trainable parameters whose gradient or value blew up.
+
+    Args:
+        seen: the run.
+        frozen_since: the step since which a frozen tensor is NaN, which makes everything so.
+    """
     steps = {name: t.non_finite for name, t in seen.trained.items() if t.non_finite is not None}
     if not steps:
         return []
     since = min(steps.values())
+    if frozen_since is not None and frozen_since < since:
+        return []
     first = [name for name, step in steps.items() if step == since]
     more = len(steps) - len(first)
     return [

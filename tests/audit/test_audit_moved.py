@@ -1,0 +1,413 @@
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.utils import parametrizations
+from torch.optim import lr_scheduler
+from trainings import (
+    Conv,
+    Mlp,
+    Tagger,
+    audited,
+    freeze,
+    inputs_of,
+    plain,
+    rules,
+    warmed,
+)
+
+from bench.audit import Subject
+
+
+def bn_statistics() -> Subject:
+    model = Conv()
+    freeze(model.backbone)
+    return plain(model, torch.optim.SGD(model.head.parameters(), 0.1))
+
+
+def bn_without_affine() -> Subject:
+    model = nn.Sequential(
+        nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8, affine=False)), nn.Linear(8, 2)
+    )
+    freeze(model[0])
+    return plain(model, torch.optim.Adam(model.parameters()))
+
+
+def bn_counter() -> Subject:
+    model = Conv()
+    freeze(model.backbone)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 0.0
+    return plain(model, torch.optim.SGD(model.head.parameters(), 0.1))
+
+
+def train_undoes_eval() -> Subject:
+    model = Conv()
+    freeze(model.backbone)
+    model.backbone.eval()
+    return plain(model, torch.optim.SGD(model.head.parameters(), 0.1), before=model.train)
+
+
+class Codebook(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(8))
+        self.register_buffer("seen", torch.zeros(8))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.training:
+            self.seen += x.detach().mean(0)
+        return x * self.scale
+
+
+def buffers_of_ones_own() -> Subject:
+    model = Mlp()
+    model.body[2] = Codebook()
+    freeze(model.body)
+    return plain(model, torch.optim.SGD(model.parameters(), 0.1))
+
+
+def spectral_norm() -> Subject:
+    model = Mlp()
+    model.stem = parametrizations.spectral_norm(model.stem)
+    freeze(model.stem)
+    return plain(model, torch.optim.AdamW(model.parameters()))
+
+
+def old_spectral_norm() -> Subject:
+    model = Mlp()
+    model.stem = torch.nn.utils.spectral_norm(model.stem)
+    freeze(model.stem)
+    return plain(model, torch.optim.AdamW(model.parameters()))
+
+
+def stale_gradient(opt: Any = torch.optim.SGD) -> Subject:
+    model = Mlp()
+    warmed(model, torch.optim.SGD(model.parameters(), 0.1))
+    freeze(model.body)
+    optimizer = opt(model.parameters(), lr=0.01)
+    x = inputs_of(model)
+
+    def step() -> None:
+        model.head.zero_grad()
+        model(x).square().mean().backward()
+        optimizer.step()
+
+    return Subject(model, [optimizer], step)
+
+
+def stale_gradient_once() -> Subject:
+    """Applied in the first step alone: zero_grad comes after it."""
+    model = Mlp()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    warmed(model, optimizer)
+    freeze(model.body)
+    x = inputs_of(model)
+
+    def step() -> None:
+        model(x).square().mean().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return Subject(model, [optimizer], step)
+
+
+def zeroed_not_none() -> Subject:
+    model = Mlp()
+    optimizer = torch.optim.Adam(model.parameters(), 0.01)
+    warmed(model, optimizer)
+    freeze(model.body)
+    return plain(model, optimizer, set_to_none=False)
+
+
+def zeroed_with_decay() -> Subject:
+    model = Mlp()
+    optimizer = torch.optim.SGD(model.parameters(), 0.01, weight_decay=0.1)
+    warmed(model, optimizer)
+    freeze(model.body)
+    return plain(model, optimizer, set_to_none=False)
+
+
+def decay_on_masked() -> Subject:
+    model = Mlp()
+    for parameter in model.body.parameters():
+        parameter.register_hook(torch.zeros_like)
+    return plain(model, torch.optim.AdamW(model.parameters(), 0.01, weight_decay=0.1), ("body",))
+
+
+def decay_on_masked_by_hand() -> Subject:
+    model = Conv()
+    model.backbone.eval()
+
+    def mask() -> None:
+        for parameter in model.backbone.parameters():
+            assert parameter.grad is not None
+            parameter.grad.zero_()
+
+    optimizer = torch.optim.SGD(model.parameters(), 0.01, weight_decay=0.1)
+    return plain(model, optimizer, ("backbone",), between=mask)
+
+
+def momentum_coasts() -> Subject:
+    model = Mlp()
+    optimizer = torch.optim.SGD(model.parameters(), 0.05, momentum=0.9)
+    warmed(model, optimizer)
+    for parameter in model.body.parameters():
+        parameter.register_hook(torch.zeros_like)
+    return plain(model, optimizer, ("body",))
+
+
+class Decaying:
+    """An optimizer of one's own that decays everything."""
+
+    def __init__(self, parameters: Any) -> None:
+        self.param_groups = [{"params": list(parameters), "lr": 0.01}]
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        for parameter in self.param_groups[0]["params"]:
+            parameter.grad = None
+
+    @torch.no_grad()
+    def step(self) -> None:
+        for parameter in self.param_groups[0]["params"]:
+            parameter.mul_(0.999)
+            if parameter.grad is not None:
+                parameter.sub_(parameter.grad, alpha=0.01)
+
+
+def third_party_decay() -> Subject:
+    model = Mlp()
+    freeze(model.body)
+    return plain(model, Decaying(model.parameters()))
+
+
+def _groups(model: Mlp) -> list[dict[str, Any]]:
+    return [
+        {"params": model.body.parameters(), "lr": 0.0},
+        {"params": [*model.stem.parameters(), *model.head.parameters()], "lr": 0.1},
+    ]
+
+
+def lr_revived_by_cosine() -> Subject:
+    model = Mlp()
+    optimizer = torch.optim.SGD(_groups(model))
+    scheduler = lr_scheduler.CosineAnnealingLR(optimizer, 10, eta_min=1e-3)
+    return plain(model, optimizer, after=scheduler.step, stateful=[scheduler])
+
+
+def lr_revived_by_one_cycle() -> Subject:
+    model = Mlp()
+    optimizer = torch.optim.SGD(_groups(model))
+    scheduler = lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=40)
+    return plain(model, optimizer, ("body",), after=scheduler.step, stateful=[scheduler])
+
+
+def lr_revived_by_hand() -> Subject:
+    model = Mlp()
+    optimizer = torch.optim.SGD(_groups(model))
+
+    def warm_up() -> None:
+        for group in optimizer.param_groups:
+            group["lr"] = 0.01
+
+    return plain(model, optimizer, before=warm_up)
+
+
+def zero_times_inf() -> Subject:
+    model = Mlp()
+
+    def blow_up() -> None:
+        grad = model.body[0].weight.grad
+        assert grad is not None
+        grad[0, 0] = float("inf")
+
+    return plain(model, torch.optim.SGD(_groups(model)), between=blow_up)
+
+
+def infinite_and_masked() -> Subject:
+    model = Mlp()
+    mask = torch.zeros(8, 8)
+    model.body[0].weight.register_hook(lambda grad: torch.full_like(grad, torch.inf) * mask)
+    model.body[0].bias.requires_grad_(False)
+    freeze(model.body[1])
+    return plain(model, torch.optim.SGD(model.parameters(), 0.1), ("body",))
+
+
+def rprop_floor() -> Subject:
+    model = Mlp()
+    return plain(model, torch.optim.Rprop(_groups(model)))
+
+
+def tied_head() -> Subject:
+    model = Tagger(tied=True)
+    return plain(
+        model, torch.optim.SGD([*model.rnn.parameters(), model.head.weight], 0.1), ("embedding",)
+    )
+
+
+def shared_memory() -> Subject:
+    model = Tagger()
+    model.head.weight.data = model.embedding.weight.data
+    freeze(model.embedding)
+    return plain(model, torch.optim.SGD(model.parameters(), 0.1))
+
+
+def flag_re_enabled() -> Subject:
+    model = Mlp()
+    freeze(model.body)
+    optimizer = torch.optim.Adam(model.parameters(), 0.01)
+    return plain(model, optimizer, before=lambda: model.requires_grad_(True))
+
+
+def flag_re_enabled_later() -> Subject:
+    model = Mlp()
+    freeze(model.body)
+    steps = [0]
+
+    def resize() -> None:
+        steps[0] += 1
+        if steps[0] == 3:
+            model.body.requires_grad_(True)
+
+    return plain(model, torch.optim.SGD(model.parameters(), 0.1), ("body",), before=resize)
+
+
+def no_op_freeze() -> Subject:
+    model = Mlp()
+    model.body.requires_grad = False  # type: ignore[assignment]
+    return plain(model, torch.optim.Adam(model.parameters()), ("body",))
+
+
+def no_op_freeze_inferred() -> Subject:
+    model = Mlp()
+    for parameter in model.body.parameters():
+        parameter.require_grad = False
+    return plain(model, torch.optim.SGD(model.parameters(), 0.1))
+
+
+def weight_norm_names() -> Subject:
+    model = Mlp()
+    model.stem = parametrizations.weight_norm(model.stem)
+    model.stem.parametrizations.weight.original1.requires_grad_(False)
+    model.stem.bias.requires_grad_(False)
+    return plain(model, torch.optim.SGD(model.parameters(), 0.1))
+
+
+def old_weight_norm_names() -> Subject:
+    model = Mlp()
+    model.stem = torch.nn.utils.weight_norm(model.stem)
+    model.stem.weight_v.requires_grad_(False)
+    return plain(model, torch.optim.SGD(model.parameters(), 0.1))
+
+
+def clamped() -> Subject:
+    model = Mlp()
+    freeze(model.body)
+
+    def clamp() -> None:
+        for parameter in model.parameters():
+            parameter.data.clamp_(-0.05, 0.05)
+
+    return plain(model, torch.optim.SGD(model.parameters(), 0.1), after=clamp)
+
+
+def assigned_data() -> Subject:
+    model = Mlp()
+    freeze(model.body)
+
+    def assign() -> None:
+        model.body[0].weight.data = model.body[0].weight.data * 0.5
+
+    return plain(model, torch.optim.SGD(model.parameters(), 0.1), before=assign)
+
+
+def written_by_numpy() -> Subject:
+    model = Mlp()
+    freeze(model.body)
+
+    def write() -> None:
+        model.body[0].weight.detach().numpy()[0, 0] += 1
+
+    return plain(model, torch.optim.SGD(model.parameters(), 0.1), between=write)
+
+
+def replaced() -> Subject:
+    model = Mlp()
+    freeze(model.body)
+    steps = [0]
+
+    def swap() -> None:
+        steps[0] += 1
+        if steps[0] == 2:
+            model.body[0] = nn.Linear(8, 8).requires_grad_(False)
+
+    return plain(model, torch.optim.SGD(model.parameters(), 0.1), before=swap)
+
+
+FAULTS: list[tuple[Any, str, str]] = [
+    (bn_statistics, "bn-statistics", "backbone.1.running_mean"),
+    (bn_without_affine, "bn-statistics", "0.1.running_var"),
+    (bn_counter, "bn-counter", "backbone.1.num_batches_tracked"),
+    (train_undoes_eval, "train-undoes-eval", "backbone.1.running_mean"),
+    (buffers_of_ones_own, "bn-statistics", "body.2.seen"),
+    (spectral_norm, "spectral-norm", "stem.weight"),
+    (old_spectral_norm, "spectral-norm", "stem.weight_u"),
+    (stale_gradient, "stale-gradient", "body.0.weight"),
+    (functools.partial(stale_gradient, torch.optim.AdamW), "stale-gradient", "body.0.weight"),
+    (stale_gradient_once, "stale-gradient", "body.1.bias"),
+    (zeroed_not_none, "zeroed-not-none", "body.0.weight"),
+    (zeroed_with_decay, "zeroed-not-none", "body.0.weight"),
+    (decay_on_masked, "decay-on-masked", "body.0.weight"),
+    (decay_on_masked_by_hand, "decay-on-masked", "backbone.0.weight"),
+    (momentum_coasts, "momentum-coasts", "body.0.weight"),
+    (third_party_decay, "third-party-decay", "body.0.weight"),
+    (lr_revived_by_cosine, "lr-revived", "body.0.weight"),
+    (lr_revived_by_one_cycle, "lr-revived", "body.0.weight"),
+    (lr_revived_by_hand, "lr-revived", "body.0.weight"),
+    (zero_times_inf, "zero-times-inf", "body.0.weight"),
+    (infinite_and_masked, "zero-times-inf", "body.0.weight"),
+    (rprop_floor, "rprop-floor", "body.0.weight"),
+    (tied_head, "tied-weights", "embedding.weight"),
+    (shared_memory, "tied-weights", "embedding.weight"),
+    (flag_re_enabled, "flag-re-enabled", "body.0.weight"),
+    (flag_re_enabled_later, "flag-re-enabled", "body.0.weight"),
+    (no_op_freeze, "no-op-freeze", "body.0.weight"),
+    (no_op_freeze_inferred, "no-op-freeze", "body.0.weight"),
+    (weight_norm_names, "weight-norm-names", "stem.weight"),
+    (old_weight_norm_names, "weight-norm-names", "stem.weight"),
+    (clamped, "inplace-data", "body.0.weight"),
+    (assigned_data, "inplace-data", "body.0.weight"),
+    (written_by_numpy, "inplace-data", "body.0.weight"),
+    (replaced, "parameter-replaced", "body.0.weight"),
+]
+
+
+@pytest.mark.parametrize("how", ["anew", "rewound"])
+@pytest.mark.parametrize(
+    ("make", "rule", "name"), FAULTS, ids=[f"{rule}-{n}" for n, (_, rule, _) in enumerate(FAULTS)]
+)
+def test_a_frozen_tensor_that_moves_is_found_with_its_cause_alone(
+    make: Any, rule: str, name: str, how: str
+) -> None:
+    found = audited(make, how)
+
+    assert rules(found) == [rule], found.findings
+    assert name in found.findings[0].where
+    assert found.findings[0].moved
+    assert found.findings[0].mend
+
+
+def test_a_gradient_that_is_applied_once_is_seen_in_the_first_warm_step() -> None:
+    assert audited(stale_gradient_once, warm=3).findings[0].since_step == 1
+
+
+def test_the_line_that_wrote_is_named_without_its_folder() -> None:
+    finding = audited(clamped).findings[0]
+
+    assert "test_audit_moved.py:" in finding.what
+    assert "/" not in finding.what
