@@ -34,6 +34,12 @@ def is_users(file: str) -> bool:
 
 
 @lru_cache(maxsize=4096)
+def is_installed(file: str) -> bool:
+    """Whether a file belongs to an installed package."""
+    return str(Path(file).resolve()).startswith(_INSTALLED)
+
+
+@lru_cache(maxsize=4096)
 def is_torchs(file: str) -> bool:
     """Whether a file belongs to torch."""
     return str(Path(file).resolve()).startswith(f"{_TORCH}/")

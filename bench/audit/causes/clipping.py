@@ -21,19 +21,22 @@ if TYPE_CHECKING:
     from bench.records import Finding
 
 _BEYOND_ROUNDING = 1e-4
+_SAME_DIRECTION = 1e-3  # clipping changes the length of a gradient, and nothing else
 
 
 def clipping_findings(lab: Laboratory, seen: Observation) -> list[Finding]:
-    """Whether the first update of the trainable part is another without frozen gradients."""
+    """Whether the gradients of the trainable part are larger where the frozen ones are zeroed."""
     names = [name for name in lab.meant.partition.frozen if name in seen.with_gradient]
     if not names or not seen.updates or not lab.puts_back:
         return []
     lab.told("again with frozen gradients zeroed after backward")
     steps = max(1, min(2, seen.steps))
     with_them, without = _given(lab, steps, []), _given(lab, steps, names)
-    ratio = _ratio(with_them, without)
-    if ratio is None or abs(ratio - 1) < _BEYOND_ROUNDING:
+    ratios = [_ratio(one, other) for one, other in zip(with_them, without, strict=False)]
+    shrunk = [ratio for ratio in ratios if ratio is not None and ratio < 1 - _BEYOND_ROUNDING]
+    if not shrunk:
         return []
+    ratio = min(shrunk)
     return [
         finding(
             "clip-counts-frozen",
@@ -44,15 +47,15 @@ def clipping_findings(lab: Laboratory, seen: Observation) -> list[Finding]:
             f"for p in {parameters_code(names, lab.meant.partition)}: p.requires_grad_(False); "
             "p.grad = None",
             decided_by="with the frozen gradients zeroed after backward, the gradients of the "
-            "trainable part at the first update are others",
+            "trainable part are larger at an update, and point the same way",
             figures={"gradient_ratio": ratio},
         )
     ]
 
 
-def _given(lab: Laboratory, steps: int, zeroed: list[str]) -> dict[str, Tensor]:
-    """The gradients that the trainable parameters have at their first update."""
-    found: dict[str, Tensor] = {}
+def _given(lab: Laboratory, steps: int, zeroed: list[str]) -> list[dict[str, Tensor]]:
+    """The gradients that trainable parameters have at each update."""
+    found: list[dict[str, Tensor]] = []
 
     @contextmanager
     def looking(subject: Subject, model: nn.Module) -> Iterator[None]:
@@ -65,9 +68,13 @@ def _given(lab: Laboratory, steps: int, zeroed: list[str]) -> dict[str, Tensor]:
 
         def note(optimizer: Any) -> None:
             ids = {id(parameter) for parameter, _ in members(optimizer)}
-            for name, parameter in model.named_parameters():
-                if name in trainable and id(parameter) in ids and parameter.grad is not None:
-                    found.setdefault(name, parameter.grad.detach().clone())
+            found.append(
+                {
+                    name: parameter.grad.detach().clone()
+                    for name, parameter in model.named_parameters()
+                    if name in trainable and id(parameter) in ids and parameter.grad is not None
+                }
+            )
 
         with ExitStack() as stack:
             stack.enter_context(around_backward(after=zero))
@@ -79,12 +86,15 @@ def _given(lab: Laboratory, steps: int, zeroed: list[str]) -> dict[str, Tensor]:
 
 
 def _ratio(one: dict[str, Tensor], other: dict[str, Tensor]) -> float | None:
+    """How many times as large one update's gradients are; `None` if more than a scale differs."""
     if not one or one.keys() != other.keys():
         return None
     sizes = [
-        math.hypot(*(float(gradient.float().norm()) for gradient in gradients.values()))
+        math.hypot(*(float(gradient.double().norm()) for gradient in gradients.values()))
         for gradients in (one, other)
     ]
     if not all(map(math.isfinite, sizes)) or not sizes[1]:
         return None
-    return sizes[0] / sizes[1]
+    ratio = sizes[0] / sizes[1]
+    off = math.hypot(*(float((one[n].double() - ratio * other[n].double()).norm()) for n in one))
+    return ratio if off <= _SAME_DIRECTION * sizes[0] else None

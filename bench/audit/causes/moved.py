@@ -78,6 +78,7 @@ def moved_findings(lab: Laboratory, seen: Observation) -> list[Finding]:
         one.replaced = one.place.name in seen.replaced
     found = [_replaced([one for one in suspects if one.replaced])]
     suspects = [one for one in suspects if not one.replaced]
+    suspects = [one for one in suspects if not _follows(one, suspects)]
     owners = Counter(_owner(one) for one in suspects if one.place.kind == "buffer")
     for one in suspects:
         one.alone = owners[_owner(one)] == 1
@@ -95,6 +96,16 @@ def moved_findings(lab: Laboratory, seen: Observation) -> list[Finding]:
 
 def _owner(one: Evidence) -> str:
     return one.place.name.rpartition(".")[0]
+
+
+def _follows(one: Evidence, suspects: Sequence[Evidence]) -> bool:
+    """Whether it is a computed weight of which a frozen original moved as well."""
+    if one.place.kind != "effective weight":
+        return False
+    owner, _, leaf = one.place.name.rpartition(".")
+    prefix = f"{owner}." if owner else ""
+    originals = (f"{prefix}parametrizations.{leaf}.original", f"{prefix}{leaf}_")
+    return any(other.is_parameter and other.place.name.startswith(originals) for other in suspects)
 
 
 def _look_again(lab: Laboratory, suspects: Sequence[Evidence]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.audit.kept import tensors_at
-from bench.audit.raised import is_users
+from bench.audit.raised import is_installed, is_users
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,7 +35,7 @@ def traced(
         now = tensors_at(model, list(open_places))
         for place, tensor in now.items():
             if kept.differs(place, tensor):
-                found[place] = f"{Path(frame.f_code.co_filename).name}:{line}"
+                found[place] = _told(frame, line)
                 open_places.discard(place)
 
     def inside(frame: FrameType, event: str, _: Any) -> Any:
@@ -60,3 +60,15 @@ def traced(
         yield
     finally:
         sys.settrace(before)
+
+
+def _told(frame: FrameType, line: int) -> str:
+    """The line that wrote; inside a library, the user's own line that called it."""
+    outer: FrameType | None = frame
+    while outer is not None and (
+        is_installed(outer.f_code.co_filename) or not is_users(outer.f_code.co_filename)
+    ):
+        outer = outer.f_back
+    if outer is None or outer is frame:
+        return f"{Path(frame.f_code.co_filename).name}:{line}"
+    return f"{Path(outer.f_code.co_filename).name}:{outer.f_lineno}"

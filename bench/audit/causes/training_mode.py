@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
+from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.utils.parametrizations import _SpectralNorm
 from torch.nn.utils.spectral_norm import SpectralNorm
 
@@ -43,9 +44,12 @@ class TrainingMode(Experiment):
 
     @contextmanager
     def removed(self, setting: Setting) -> Iterator[None]:
-        """Hold the maximal frozen modules of the suspects in eval mode, through every `train()`."""
+        """Hold the maximal frozen modules of the suspects in eval mode, through every `train()`.
+
+        Nor are their statistics reset, as `update_bn` does before it renews them.
+        """
         held = _held(setting)
-        train = nn.Module.train
+        train, reset = nn.Module.train, _NormBase.reset_running_stats
 
         def kept_still(module: nn.Module, mode: bool = True) -> nn.Module:
             result = train(module, mode)
@@ -56,14 +60,20 @@ class TrainingMode(Experiment):
         def before_forward(module: nn.Module, _: Any) -> None:
             module.training = False
 
+        def without_reset(module: _NormBase) -> None:
+            if module not in held:
+                reset(module)
+
         handles = [module.register_forward_pre_hook(before_forward) for module in held]
         nn.Module.train = kept_still  # type: ignore[method-assign, assignment]
+        _NormBase.reset_running_stats = without_reset  # type: ignore[method-assign, assignment]
         try:
             for module in held:
                 module.training = False
             yield
         finally:
             nn.Module.train = train  # type: ignore[method-assign]
+            _NormBase.reset_running_stats = reset  # type: ignore[method-assign]
             for handle in handles:
                 handle.remove()
 

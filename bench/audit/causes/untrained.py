@@ -145,7 +145,8 @@ def _not_updated(lab: Laboratory, names: Sequence[str], seen: Observation) -> li
         )
     given = [n for n in names if seen.trained[n].applied and _is_felt(seen, n)]
     if given:
-        found += _moved_by_more(lab, given, seen)
+        alike = [n for n in names if seen.trained[n].applied and n not in given]
+        found += _moved_by_more(lab, given, alike, seen)
     if lab.meant.declared:
         still = [n for n in names if n not in given and _at_rate_zero(seen.trained[n])]
         if still:
@@ -165,7 +166,10 @@ def _is_felt(seen: Observation, name: str) -> bool:
     return trained.largest > noise * seen.largest_gradient
 
 
-def _moved_by_more(lab: Laboratory, names: Sequence[str], seen: Observation) -> list[Finding]:
+def _moved_by_more(
+    lab: Laboratory, names: Sequence[str], alike: Sequence[str], seen: Observation
+) -> list[Finding]:
+    """Whether larger learning rates move `names`; `alike` have gradients that may be noise."""
     left = list(names)
     found = []
     for factor in _LARGER:
@@ -174,6 +178,8 @@ def _moved_by_more(lab: Laboratory, names: Sequence[str], seen: Observation) -> 
         lab.told(f"again with learning rates times {factor:.0e}")
         again = lab.run(max(1, min(3, seen.steps)), _faster(factor))
         lost = [name for name in left if again.trained[name].moved]
+        if lost:
+            lost += [name for name in alike if again.trained[name].moved]
         if lost:
             found.append(_lost(lost, factor))
             left = [name for name in left if name not in lost]
