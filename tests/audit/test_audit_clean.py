@@ -396,6 +396,34 @@ def double_precision() -> Subject:
     return Subject(model, [optimizer], step)
 
 
+def critic_frozen_for_the_generator() -> Subject:
+    """A frozen stem below, and flags of the critic that go off and on."""
+
+    class Pair(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.generator = Mlp()
+            self.critic = nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 1))
+
+    model = Pair()
+    freeze(model.generator.stem)
+    one = torch.optim.Adam(model.generator.parameters(), 0.01)
+    other = torch.optim.Adam(model.critic.parameters(), 0.01)
+
+    def step() -> None:
+        fake = model.generator(torch.randn(6, 4))
+        model.critic.requires_grad_(True)
+        other.zero_grad()
+        (model.critic(fake.detach()).mean() - model.critic(torch.randn(6, 3)).mean()).backward()
+        other.step()
+        model.critic.requires_grad_(False)
+        one.zero_grad()
+        (-model.critic(fake).mean()).backward()
+        one.step()
+
+    return Subject(model, [one, other], step)
+
+
 CLEAN: list[Any] = [
     eval_frozen_bn,
     *(
@@ -430,6 +458,7 @@ CLEAN: list[Any] = [
     bias_before_batchnorm,
     experts_in_turn,
     gan,
+    critic_frozen_for_the_generator,
     lora,
     tied_and_frozen,
     tied_and_trained,

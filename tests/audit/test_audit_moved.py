@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrizations
 from torch.optim import lr_scheduler
+from torch.optim.swa_utils import update_bn
 from trainings import (
     Conv,
     Mlp,
@@ -63,6 +64,18 @@ class Codebook(nn.Module):
         if self.training:
             self.seen += x.detach().mean(0)
         return x * self.scale
+
+
+def statistics_renewed() -> Subject:
+    model = Conv()
+    freeze(model.backbone)
+    model.eval()
+    x = inputs_of(model)
+    return plain(
+        model,
+        torch.optim.SGD(model.head.parameters(), 0.1),
+        after=lambda: update_bn([x], model),
+    )
 
 
 def buffers_of_ones_own() -> Subject:
@@ -298,6 +311,13 @@ def weight_norm_names() -> Subject:
     return plain(model, torch.optim.SGD(model.parameters(), 0.1))
 
 
+def weight_norm_not_frozen_at_all() -> Subject:
+    model = Mlp()
+    model.stem = parametrizations.weight_norm(model.stem)
+    names = ("stem.parametrizations.weight.original1",)
+    return plain(model, torch.optim.SGD(model.parameters(), 0.1), names)
+
+
 def old_weight_norm_names() -> Subject:
     model = Mlp()
     model.stem = torch.nn.utils.weight_norm(model.stem)
@@ -354,6 +374,7 @@ FAULTS: list[tuple[Any, str, str]] = [
     (bn_without_affine, "bn-statistics", "0.1.running_var"),
     (bn_counter, "bn-counter", "backbone.1.num_batches_tracked"),
     (train_undoes_eval, "train-undoes-eval", "backbone.1.running_mean"),
+    (statistics_renewed, "train-undoes-eval", "backbone.1.running_mean"),
     (buffers_of_ones_own, "bn-statistics", "body.2.seen"),
     (spectral_norm, "spectral-norm", "stem.weight"),
     (old_spectral_norm, "spectral-norm", "stem.weight_u"),
@@ -379,6 +400,7 @@ FAULTS: list[tuple[Any, str, str]] = [
     (no_op_freeze, "no-op-freeze", "body.0.weight"),
     (no_op_freeze_inferred, "no-op-freeze", "body.0.weight"),
     (weight_norm_names, "weight-norm-names", "stem.weight"),
+    (weight_norm_not_frozen_at_all, "no-op-freeze", "stem.parametrizations.weight.original1"),
     (old_weight_norm_names, "weight-norm-names", "stem.weight"),
     (clamped, "inplace-data", "body.0.weight"),
     (assigned_data, "inplace-data", "body.0.weight"),

@@ -265,6 +265,36 @@ def average() -> Subject:
     return plain(model, torch.optim.SGD(model.parameters(), 0.1), after=update)
 
 
+class Shadow:
+    """An average whose tensors are others after each update."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.shadow = {name: p.detach().clone() for name, p in model.named_parameters()}
+
+    def update(self, model: nn.Module) -> None:
+        self.shadow = {
+            name: 0.9 * self.shadow[name] + 0.1 * p.detach() for name, p in model.named_parameters()
+        }
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        return self.shadow
+
+    def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
+        self.shadow = dict(state)
+
+
+def average_made_anew() -> Subject:
+    model = Mlp()
+    freeze(model.body)
+    ema = Shadow(model)
+    return plain(
+        model,
+        torch.optim.SGD(model.parameters(), 0.1),
+        after=lambda: ema.update(model),
+        stateful=[ema],
+    )
+
+
 def raises_at_3() -> Subject:
     model = Mlp()
     freeze(model.body)
@@ -324,6 +354,7 @@ FAULTS: list[tuple[Any, str, str | None]] = [
     (nan_everywhere, "non-finite", "head.weight"),
     (clip, "clip-counts-frozen", "body.0.weight"),
     (average, "ema-rounding", "body.0.weight"),
+    (average_made_anew, "ema-rounding", "body.0.weight"),
     (raises_at_3, "step-raised", None),
     (inference_tensor, "inference-tensor", None),
     (scaler_without_gradients, "scaler-no-grads", None),

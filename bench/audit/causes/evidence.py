@@ -15,7 +15,7 @@ from bench.audit.kept import tensors_at
 from bench.audit.updates import around_updates, members, rate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from torch import Tensor
 
@@ -118,6 +118,7 @@ def gathered(
     subject.step = watched
     try:
         with ExitStack() as stack:
+            eye.listen(stack)
             stack.enter_context(around_backward(eye.backward_begins, eye.backward_ends))
             stack.enter_context(
                 around_updates(subject.optimizers, eye.update_begins, eye.update_ends)
@@ -164,6 +165,19 @@ class _Eye:
             if group is not None:
                 one.lr_before = rate(group)
                 self._note_group(one, group)
+
+    def listen(self, stack: ExitStack) -> None:
+        """Hear of the mode that each module is run in, which may last for that moment only."""
+        for one in self._open.values():
+            if one.owner is not None:
+                handle = one.owner.register_forward_pre_hook(self._run(one))
+                stack.callback(handle.remove)
+
+    def _run(self, one: Evidence) -> Callable[[nn.Module, Any], None]:
+        def before_forward(module: nn.Module, _: Any) -> None:
+            one.training |= module.training
+
+        return before_forward
 
     def _note_group(self, one: Evidence, group: dict[str, Any]) -> None:
         frozen = {
