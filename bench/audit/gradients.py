@@ -20,8 +20,10 @@ def sizes(tensors: Mapping[str, Tensor]) -> dict[str, float]:
     if not names:
         return {}
     largest = [_largest(tensors[name].detach()) for name in names]
-    by_device = torch.stack([value.to(largest[0].device, torch.float64) for value in largest])
-    return dict(zip(names, by_device.tolist(), strict=True))
+    device = largest[0].device
+    wide = torch.float32 if device.type == "mps" else torch.float64  # which MPS does not have
+    together = torch.stack([value.to(device, wide) for value in largest])
+    return dict(zip(names, together.tolist(), strict=True))
 
 
 def likeness(gradient: Tensor | None) -> Likeness:

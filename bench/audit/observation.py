@@ -17,6 +17,7 @@ class Trained:
     """One trainable parameter.
 
     Attributes:
+        flag: its `requires_grad` at the beginning.
         arrived: backward brought it a gradient, or its gradient differs from the beginning's.
         applied: steps after which an optimizer was given a gradient that is finite and not zero,
             at a learning rate above 0.
@@ -30,6 +31,7 @@ class Trained:
         non_finite: the step in which its gradient or its value was first NaN or infinite.
     """
 
+    flag: bool = True
     arrived: bool = False
     applied: list[int] = field(default_factory=list)
     largest: float = 0.0

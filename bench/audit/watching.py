@@ -89,7 +89,9 @@ class _Looking:
         places = {Place(name, "parameter"): tensor for name, tensor in self._now.items()}
         self._unmoved = still(places, copy_of=copy_of)
         self._waiting = set(places)
-        self.seen.trained = {n: Trained(dtype=t.dtype) for n, t in self._now.items()}
+        self.seen.trained = {
+            n: Trained(dtype=t.dtype, flag=t.requires_grad) for n, t in self._now.items()
+        }
         self._first_gradients = {
             name: (gradient, gradient._version)
             for name, tensor in self._now.items()

@@ -31,8 +31,7 @@ def untrained_findings(lab: Laboratory, seen: Observation) -> list[Finding]:
     if not seen.steps and not has_no_graph(seen.raised):
         return []  # the step that raised says it
     found: list[Finding] = []
-    off = _flags_off(lab) if lab.meant.declared else []
-    off = [name for name in off if not _trains(seen.trained[name])]
+    off = [n for n, t in seen.trained.items() if not t.flag and not _trains(t)]
     if off:
         found.append(_flag_off(lab, off, seen))
     rest = {n: t for n, t in seen.trained.items() if n not in off}
@@ -62,12 +61,6 @@ def _no_backward(names: Sequence[str]) -> Finding:
         "without loss.backward() (or torch.autograd.grad) nothing gets a gradient",
         "loss.backward()  # before optimizer.step()",
     )
-
-
-def _flags_off(lab: Laboratory) -> list[str]:
-    _, model = lab.begin()
-    named = dict(model.named_parameters(remove_duplicate=False))
-    return [n for n in lab.meant.partition.trainable if n in named and not named[n].requires_grad]
 
 
 def _flag_off(lab: Laboratory, names: Sequence[str], seen: Observation) -> Finding:
