@@ -206,6 +206,69 @@ def _groups(model: Mlp) -> list[dict[str, Any]]:
     ]
 
 
+class Listing(Decaying):
+    """One that goes by a list of its own."""
+
+    def __init__(self, parameters: Any) -> None:
+        super().__init__(parameters)
+        self.parameters = list(self.param_groups[0]["params"])
+
+    @torch.no_grad()
+    def step(self) -> None:
+        for parameter in self.parameters:
+            parameter.mul_(0.999)
+            if parameter.grad is not None:
+                parameter.sub_(parameter.grad, alpha=0.01)
+
+
+def third_party_list() -> Subject:
+    model = Mlp()
+    freeze(model.body)
+    return plain(model, Listing(model.parameters()))
+
+
+class Around:
+    """Decays first, and lets another optimizer do the rest."""
+
+    def __init__(self, inner: torch.optim.Optimizer) -> None:
+        self.inner = inner
+        self.param_groups = inner.param_groups
+        self.zero_grad = inner.zero_grad
+
+    @torch.no_grad()
+    def step(self) -> None:
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                parameter.mul_(0.999)
+        self.inner.step()
+
+
+def third_party_wrapper() -> Subject:
+    model = Mlp()
+    freeze(model.body)
+    return plain(model, Around(torch.optim.Adam(model.parameters())))
+
+
+def hooked_update() -> Subject:
+    model = Mlp()
+    freeze(model.body)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+
+    def clip_weights(*_: Any) -> None:
+        for parameter in model.parameters():
+            parameter.data.clamp_(-0.05, 0.05)
+
+    optimizer.register_step_post_hook(clip_weights)
+    return plain(model, optimizer)
+
+
+def renormalised_embedding() -> Subject:
+    model = Tagger()
+    model.embedding = nn.Embedding(11, 6, max_norm=0.5)
+    freeze(model.embedding)
+    return plain(model, torch.optim.SGD(model.parameters(), 0.1))
+
+
 def lr_revived_by_cosine() -> Subject:
     model = Mlp()
     optimizer = torch.optim.SGD(_groups(model))
@@ -387,6 +450,10 @@ FAULTS: list[tuple[Any, str, str]] = [
     (decay_on_masked_by_hand, "decay-on-masked", "backbone.0.weight"),
     (momentum_coasts, "momentum-coasts", "body.0.weight"),
     (third_party_decay, "third-party-decay", "body.0.weight"),
+    (third_party_list, "third-party-decay", "body.0.weight"),
+    (third_party_wrapper, "third-party-decay", "body.0.weight"),
+    (hooked_update, "inplace-data", "body.0.weight"),
+    (renormalised_embedding, "inplace-data", "embedding.weight"),
     (lr_revived_by_cosine, "lr-revived", "body.0.weight"),
     (lr_revived_by_one_cycle, "lr-revived", "body.0.weight"),
     (lr_revived_by_hand, "lr-revived", "body.0.weight"),

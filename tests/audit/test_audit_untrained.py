@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -141,6 +142,13 @@ def unlisted() -> Subject:
     freeze(model.backbone[:3])
     model.backbone.eval()
     return plain(model, optimizer, ("backbone.0", "backbone.1"))
+
+
+def optimizer_of_another_copy() -> Subject:
+    model = Mlp()
+    freeze(model.body)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    return plain(copy.deepcopy(model), optimizer)
 
 
 def not_stepped() -> Subject:
@@ -343,6 +351,7 @@ def scaler_without_gradients() -> Subject:
 FAULTS: list[tuple[Any, str, str | None]] = [
     (flag_off, "flag-off", "stem.weight"),
     (unlisted, "unfrozen-unlisted", "head.weight"),
+    (optimizer_of_another_copy, "unfrozen-unlisted", "head.weight"),
     (not_stepped, "not-updated", "head.weight"),
     (never_stepped, "not-updated", "head.weight"),
     (put_back, "not-updated", "head.weight"),

@@ -37,6 +37,7 @@ class Evidence:
         since: the first step after which it differed.
         phase: of the step in which it first differed; `None` if it did not move again.
         optimizer: the type of the one in whose update it was, if it was in one.
+        of_torch: that optimizer is one of torch's own.
         updates: whether an update of an optimizer that holds it ran before it differed.
         flag_before: its `requires_grad` at the beginning; `flag` at the last update before it
             differed, `flag_on` whether it was ever on.
@@ -61,6 +62,7 @@ class Evidence:
     since: int
     phase: Phase | None = None
     optimizer: str = ""
+    of_torch: bool = False
     updates: bool = False
     flag_before: bool = False
     flag: bool = False
@@ -139,7 +141,7 @@ class _Eye:
         self._begun: dict[Place, tuple[int, int] | None] = {}
         self._identity = {p: id(t) for p, t in tensors_at(model, list(self._open)).items()}
         self.updated = False
-        self._differentiated = False
+        self._within: list[str] = []  # optimizers whose update is running: one may call another
 
     def at_beginning(self, subject: Subject) -> None:
         """Flags, rates, gradients and modes before anything runs."""
@@ -196,13 +198,13 @@ class _Eye:
         return [name for name in self._meant.partition.frozen if name in there]
 
     def step_begins(self) -> None:
-        self.updated = self._differentiated = False
+        self.updated = False
+        self._within.clear()
         for one in self._open.values():
             one.renewed = False
 
     def backward_begins(self, _: Any) -> None:
         self.mark("before backward")
-        self._differentiated = True
         self._begun = {place: _state(tensor) for place, tensor in self._parameters().items()}
 
     def backward_ends(self) -> None:
@@ -212,7 +214,9 @@ class _Eye:
         self.mark("backward")
 
     def update_begins(self, optimizer: Any) -> None:
-        self.mark("before the update")
+        self.mark("update" if self._within else "before the update", *self._within[:1])
+        self._within.append(type(optimizer).__name__)
+        of_torch = type(optimizer).__module__.startswith("torch.optim")
         groups = {id(parameter): group for parameter, group in members(optimizer)}
         for place, tensor in self._parameters().items():
             group = groups.get(id(tensor))
@@ -221,13 +225,15 @@ class _Eye:
             one = self._open[place]
             self._note_group(one, group)
             one.updates = True
+            one.of_torch = of_torch and len(self._within) == 1
             one.flag = tensor.requires_grad
             one.gradient = likeness(tensor.grad)
             one.masked = tensor.grad is not None and _only_zeros_or_blown(tensor.grad)
 
     def update_ends(self, optimizer: Any) -> None:
         self.updated = True
-        self.mark("update", type(optimizer).__name__)
+        self.mark("update", *self._within[:1])
+        self._within = self._within[:-1]
 
     def mark(self, phase: Phase, optimizer: str = "") -> None:
         """A phase is over: what differs now has moved in it."""

@@ -219,3 +219,34 @@ class ThirdPartyDecay(Experiment):
 
     def mend(self, suspects: Sequence[Evidence], meant: Intent) -> str:  # noqa: D102
         return "optimizer = …([p for p in model.parameters() if p.requires_grad], …)  # only these"
+
+
+class UpdateLeftOut(ThirdPartyDecay):
+    """An optimizer that keeps a list of its own of what it moves."""
+
+    doing = "with the optimizer's update left out"
+
+    def applies(self, one: Evidence) -> bool:
+        """It moved within an update without a gradient; torch's own optimizers don't do that."""
+        within = one.phase == "update" and one.gradient == "none"
+        return one.is_parameter and within and not one.of_torch
+
+    @contextmanager
+    def removed(self, setting: Setting) -> Iterator[None]:
+        """No optimizer of that type updates anything."""
+        names = {one.optimizer for one in setting.suspects}
+        chosen = [o for o in setting.subject.optimizers if type(o).__name__ in names]
+        own = [vars(optimizer).get("step") for optimizer in chosen]
+        for optimizer in chosen:
+            optimizer.step = _no_update
+        try:
+            yield
+        finally:
+            for optimizer, step in zip(chosen, own, strict=True):
+                del optimizer.step
+                if step is not None:
+                    optimizer.step = step
+
+
+def _no_update(*_: Any, **__: Any) -> None:
+    return None

@@ -15,6 +15,7 @@ from bench.audit.causes.gradient_left import (
     MomentumCoasts,
     StaleGradient,
     ThirdPartyDecay,
+    UpdateLeftOut,
     ZeroedNotNone,
     ZeroTimesInf,
 )
@@ -54,6 +55,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     MomentumCoasts(),
     ZeroedNotNone(),
     ThirdPartyDecay(),
+    UpdateLeftOut(),
     NoOpFreeze(),
 )
 """From the most to the least specific."""
@@ -209,14 +211,20 @@ def _written(lab: Laboratory, left: Sequence[Evidence]) -> list[Finding]:
         by_line.setdefault(lines.get(one.place, ""), []).append(one)
     found = []
     for line, suspects in by_line.items():
-        outside = [one for one in suspects if one.phase != "update"]
-        inside = [one for one in suspects if one.phase == "update"]
+        outside = [one for one in suspects if _is_outside(one)]
+        inside = [one for one in suspects if not _is_outside(one)]
         if outside:
             found.append(_in_place(lab, outside, line))
         if inside:
             place = f" ({line})" if line else ""
             found.append(_undecided(inside, f"in the optimizer's update{place}"))
     return found
+
+
+def _is_outside(one: Evidence) -> bool:
+    """Whether it was not an optimizer: torch's own leave alone what has no gradient."""
+    hooked = one.of_torch and one.gradient == "none"
+    return one.phase != "update" or not one.is_parameter or hooked
 
 
 def _lines(lab: Laboratory, suspects: Sequence[Evidence]) -> dict[Place, str]:

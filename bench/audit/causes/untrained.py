@@ -117,7 +117,7 @@ def _unlisted(lab: Laboratory, names: Sequence[str], trained: dict[str, Trained]
         f"{listed(names)} {gets} and is in no optimizer{asked}",
         "an optimizer only moves what it was given when it was made, or added later",
         add,
-        severity="error" if lab.meant.declared else "warning",
+        severity="error" if lab.meant.declared or len(names) == len(trained) else "warning",
     )
 
 
