@@ -19,6 +19,8 @@ class Trained:
     Attributes:
         flag: its `requires_grad` at the beginning.
         arrived: backward brought it a gradient, or its gradient differs from the beginning's.
+        brought: the latest backward since its last update left it a gradient that is not zeros.
+        dropped: such a gradient was gone, or zeros, when the update came.
         applied: steps after which an optimizer was given a gradient that is finite and not zero,
             at a learning rate above 0.
         largest: absolute value in any of these gradients.
@@ -33,6 +35,8 @@ class Trained:
 
     flag: bool = True
     arrived: bool = False
+    brought: bool = False
+    dropped: bool = False
     applied: list[int] = field(default_factory=list)
     largest: float = 0.0
     rate: float | None = None
@@ -60,7 +64,7 @@ class Observation:
         with_gradient: frozen parameters that had a gradient, not all zeros, at an update.
         largest_gradient: of all trainable parameters at any update.
         backward: passes that were run.
-        updates: that were run, by optimizers of this training.
+        first_update: the step of the first one by an optimizer of this training; 0 if none ran.
     """
 
     steps: int = 0
@@ -72,4 +76,4 @@ class Observation:
     with_gradient: set[str] = field(default_factory=set)
     largest_gradient: float = 0.0
     backward: int = 0
-    updates: int = 0
+    first_update: int = 0

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from bench.audit.backwards import around_backward
-from bench.audit.gradients import sizes
+from bench.audit.gradients import likeness, sizes
 from bench.audit.kept import still, tensors_at
 from bench.audit.observation import Observation, Trained
 from bench.audit.unwrapped import unwrapped
@@ -110,8 +110,12 @@ class _Looking:
                 stack.callback(handle.remove)
 
     def _arrival(self, name: str) -> Callable[[Tensor], None]:
-        def arrived(_: Tensor) -> None:
-            self.seen.trained[name].arrived = True
+        trained = self.seen.trained[name]
+
+        def arrived(tensor: Tensor) -> None:
+            trained.arrived = True
+            if not trained.moved:
+                trained.brought = likeness(tensor.grad) in ("finite", "non-finite")
 
         return arrived
 
@@ -127,7 +131,7 @@ class _Looking:
         rates = {id(parameter): rate(group) for parameter, group in members(optimizer)}
         own: dict[str, Tensor] = {n: t for n, t in self._now.items() if id(t) in rates}
         if own or any(id(tensor) in rates for tensor in self._frozen.values()):
-            self.seen.updates += 1
+            self.seen.first_update = self.seen.first_update or self.number
             self._note_offered(own, optimizer)
         self._note_gradients(own, rates)
         gradients = {
@@ -146,7 +150,12 @@ class _Looking:
 
     def _note_gradients(self, own: dict[str, Tensor], rates: dict[int, float | None]) -> None:
         gradients = {n: tensor.grad for n, tensor in own.items() if tensor.grad is not None}
-        for name, size in sizes(gradients).items():
+        found = sizes(gradients)
+        for name in own:
+            trained = self.seen.trained[name]
+            trained.dropped |= trained.brought and not found.get(name)
+            trained.brought = False
+        for name, size in found.items():
             trained = self.seen.trained[name]
             if not math.isfinite(size):
                 if name not in self._blown:

@@ -424,6 +424,36 @@ def critic_frozen_for_the_generator() -> Subject:
     return Subject(model, [one, other], step)
 
 
+class Target(nn.Module):
+    """A network and its copy, which follows it."""
+
+    def __init__(self, norm: bool, momentum: float = 0.99) -> None:
+        super().__init__()
+        self.online = Mlp(norm=norm)
+        self.target = copy.deepcopy(self.online).requires_grad_(False)
+        self.momentum = momentum
+
+    @torch.no_grad()
+    def follow(self) -> None:
+        pairs = zip(self.target.parameters(), self.online.parameters(), strict=True)
+        for target, online in pairs:
+            target.data = target.data * self.momentum + online.data * (1 - self.momentum)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad():
+            goal = self.target(x + 0.1)
+        return self.online(x) - goal + 1
+
+
+def target_network(norm: bool, when: str) -> Any:
+    def make() -> Subject:
+        model = Target(norm)
+        optimizer = SGD([p for p in model.parameters() if p.requires_grad], 0.1)
+        return plain(model, optimizer, **{when: model.follow})
+
+    return make
+
+
 CLEAN: list[Any] = [
     eval_frozen_bn,
     *(
@@ -459,6 +489,8 @@ CLEAN: list[Any] = [
     experts_in_turn,
     gan,
     critic_frozen_for_the_generator,
+    target_network(norm=False, when="before"),
+    target_network(norm=True, when="after"),
     lora,
     tied_and_frozen,
     tied_and_trained,
@@ -487,3 +519,11 @@ def test_nothing_is_said_where_nothing_is_wrong(make: Any, how: str) -> None:
 
     assert rules(found) == [], found.findings
     assert found.stopped is None
+
+
+def test_a_copy_that_follows_is_an_error_where_it_was_said_to_be_frozen() -> None:
+    def make() -> Subject:
+        subject = target_network(norm=False, when="after")()
+        return Subject(subject.model, subject.optimizers, subject.step, ("target",))
+
+    assert rules(audited(make)) == ["inplace-data"]

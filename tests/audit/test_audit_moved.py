@@ -326,6 +326,14 @@ def tied_head() -> Subject:
     )
 
 
+def tied_and_trained_by_adam() -> Subject:
+    model = Tagger(tied=True)
+    optimizer = torch.optim.Adam(model.parameters(), 0.01)
+    model.embedding.weight.requires_grad_(False)
+    model.head.weight.requires_grad_(True)
+    return plain(model, optimizer, ("embedding",))
+
+
 def shared_memory() -> Subject:
     model = Tagger()
     model.head.weight.data = model.embedding.weight.data
@@ -461,6 +469,7 @@ FAULTS: list[tuple[Any, str, str]] = [
     (infinite_and_masked, "zero-times-inf", "body.0.weight"),
     (rprop_floor, "rprop-floor", "body.0.weight"),
     (tied_head, "tied-weights", "embedding.weight"),
+    (tied_and_trained_by_adam, "tied-weights", "embedding.weight"),
     (shared_memory, "tied-weights", "embedding.weight"),
     (flag_re_enabled, "flag-re-enabled", "body.0.weight"),
     (flag_re_enabled_later, "flag-re-enabled", "body.0.weight"),

@@ -160,6 +160,13 @@ def not_stepped() -> Subject:
     return Subject(model, [one, other], subject.step)
 
 
+def zeroed_before_the_update() -> Subject:
+    model = Mlp()
+    freeze(model.body)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    return plain(model, optimizer, between=optimizer.zero_grad)
+
+
 def never_stepped() -> Subject:
     model = Mlp()
     freeze(model.body)
@@ -353,6 +360,7 @@ FAULTS: list[tuple[Any, str, str | None]] = [
     (unlisted, "unfrozen-unlisted", "head.weight"),
     (optimizer_of_another_copy, "unfrozen-unlisted", "head.weight"),
     (not_stepped, "not-updated", "head.weight"),
+    (zeroed_before_the_update, "not-updated", "head.weight"),
     (never_stepped, "not-updated", "head.weight"),
     (put_back, "not-updated", "head.weight"),
     (lost_to_rounding, "lost-to-rounding", "head.weight"),

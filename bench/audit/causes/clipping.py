@@ -6,6 +6,8 @@ import math
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from bench.audit.backwards import around_backward
 from bench.audit.causes.words import finding, listed, parameters_code
 from bench.audit.updates import around_updates, members
@@ -21,16 +23,16 @@ if TYPE_CHECKING:
     from bench.records import Finding
 
 _BEYOND_ROUNDING = 1e-4
-_SAME_DIRECTION = 1e-3  # clipping changes the length of a gradient, and nothing else
+_SAME_DIRECTION = 1e-5  # clipping changes the length of a gradient, and nothing else
 
 
 def clipping_findings(lab: Laboratory, seen: Observation) -> list[Finding]:
     """Whether the gradients of the trainable part are larger where the frozen ones are zeroed."""
     names = [name for name in lab.meant.partition.frozen if name in seen.with_gradient]
-    if not names or not seen.updates or not lab.puts_back:
+    if not names or not seen.first_update or not lab.puts_back:
         return []
     lab.told("again with frozen gradients zeroed after backward")
-    steps = max(1, min(2, seen.steps))
+    steps = seen.first_update
     with_them, without = _given(lab, steps, []), _given(lab, steps, names)
     ratios = [_ratio(one, other) for one, other in zip(with_them, without, strict=False)]
     shrunk = [ratio for ratio in ratios if ratio is not None and ratio < 1 - _BEYOND_ROUNDING]
@@ -97,4 +99,5 @@ def _ratio(one: dict[str, Tensor], other: dict[str, Tensor]) -> float | None:
         return None
     ratio = sizes[0] / sizes[1]
     off = math.hypot(*(float((one[n].double() - ratio * other[n].double()).norm()) for n in one))
-    return ratio if off <= _SAME_DIRECTION * sizes[0] else None
+    eps = max(torch.finfo(gradient.dtype).eps for gradient in one.values())
+    return ratio if off <= max(_SAME_DIRECTION, 8 * eps) * sizes[0] else None

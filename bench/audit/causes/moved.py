@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.audit.causes.evidence import Evidence, gathered
 from bench.audit.causes.experiment import Experiment, Setting
+from bench.audit.causes.following import followers, following_finding
 from bench.audit.causes.gradient_left import (
     DecayOnMasked,
     MomentumCoasts,
@@ -89,6 +90,8 @@ def moved_findings(lab: Laboratory, seen: Observation) -> list[Finding]:
     if gone:
         found.append(_undecided(gone, "begun again unchanged, the steps did not move it again"))
     suspects = [one for one in suspects if one.phase is not None]
+    suspects, followed = _apart(lab, suspects)
+    found += followed
     _doubt_twins(suspects)
     causes, left = _decided(lab, suspects)
     found += [_explained(lab, cause) for cause in causes]
@@ -121,6 +124,23 @@ def _look_again(lab: Laboratory, suspects: Sequence[Evidence]) -> None:
 
     lab.told("again, looking closely")
     lab.run(_last(suspects), look)
+
+
+def _apart(lab: Laboratory, suspects: Sequence[Evidence]) -> tuple[list[Evidence], list[Finding]]:
+    """Set those apart that follow something trained, with what is beside them.
+
+    What differs by rounding alone, or a buffer that is in no average, is beside them.
+    """
+    sources = followers(lab, suspects)
+    if not sources:
+        return list(suspects), []
+    roots = tuple({f"{place.name.partition('.')[0]}." for place in sources})
+    follow = [
+        one
+        for one in suspects
+        if one.place.name.startswith(roots) and (one.phase != "update" or one.place in sources)
+    ]
+    return [one for one in suspects if one not in follow], [following_finding(follow, sources)]
 
 
 def _doubt_twins(suspects: Sequence[Evidence]) -> None:

@@ -136,6 +136,9 @@ def _not_updated(lab: Laboratory, names: Sequence[str], seen: Observation) -> li
                 "optimizer.step()  # of the optimizer that holds it",
             )
         )
+    lost = [n for n in names if _is_lost_on_the_way(seen.trained[n])]
+    if lost:
+        found.append(_lost_on_the_way(lost))
     given = [n for n in names if seen.trained[n].applied and _is_felt(seen, n)]
     if given:
         alike = [n for n in names if seen.trained[n].applied and n not in given]
@@ -145,6 +148,22 @@ def _not_updated(lab: Laboratory, names: Sequence[str], seen: Observation) -> li
         if still:
             found.append(_rate_zero(still))
     return found
+
+
+def _is_lost_on_the_way(trained: Trained) -> bool:
+    """Whether backward brings it a gradient, and no update finds one."""
+    comes = trained.dropped and trained.non_finite is None
+    return comes and not trained.applied and trained.rate != 0
+
+
+def _lost_on_the_way(names: Sequence[str]) -> Finding:
+    return finding(
+        "not-updated",
+        names,
+        f"{listed(names)} gets a gradient from backward, and has none, or zeros, at every update",
+        "what stands between backward and the update drops the gradient",
+        "optimizer.zero_grad(); loss.backward(); optimizer.step()  # in this order",
+    )
 
 
 def _is_felt(seen: Observation, name: str) -> bool:
