@@ -28,9 +28,9 @@ from bench.audit.causes.never_frozen import (
     TiedWeights,
     WeightNormNames,
 )
-from bench.audit.causes.tracing import traced
 from bench.audit.causes.training_mode import TrainingMode
-from bench.audit.causes.words import by_how_much, finding, listed, parameters_code
+from bench.audit.causes.words import by_how_much, finding, listed
+from bench.audit.causes.written import undecided, written_findings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from bench.audit.causes.laboratory import Laboratory
     from bench.audit.observation import Observation
     from bench.audit.subject import Subject
-    from bench.measure.stillness import Place
     from bench.records import Finding
 
 EXPERIMENTS: tuple[Experiment, ...] = (
@@ -76,7 +75,7 @@ def moved_findings(lab: Laboratory, seen: Observation) -> list[Finding]:
     if not suspects:
         return []
     if not lab.puts_back:
-        return [_undecided(suspects, "they can't be put back, so nothing was run again to decide")]
+        return [undecided(suspects, "they can't be put back, so nothing was run again to decide")]
     for one in suspects:
         one.replaced = one.place.name in seen.replaced
     found = [_replaced([one for one in suspects if one.replaced])]
@@ -88,14 +87,14 @@ def moved_findings(lab: Laboratory, seen: Observation) -> list[Finding]:
     _look_again(lab, suspects)
     gone = [one for one in suspects if one.phase is None]
     if gone:
-        found.append(_undecided(gone, "begun again unchanged, the steps did not move it again"))
+        found.append(undecided(gone, "begun again unchanged, the steps did not move it again"))
     suspects = [one for one in suspects if one.phase is not None]
     suspects, followed = _apart(lab, suspects)
     found += followed
     _doubt_twins(suspects)
     causes, left = _decided(lab, suspects)
     found += [_explained(lab, cause) for cause in causes]
-    found += _written(lab, left)
+    found += written_findings(lab, left)
     return [one for one in found if one is not None]
 
 
@@ -221,73 +220,6 @@ def _explained(lab: Laboratory, cause: _Cause) -> Finding:
     )
 
 
-def _written(lab: Laboratory, left: Sequence[Evidence]) -> list[Finding]:
-    """What no experiment explains: the line that wrote it."""
-    if not left:
-        return []
-    lines = _lines(lab, left)
-    by_line: dict[str, list[Evidence]] = {}
-    for one in left:
-        by_line.setdefault(lines.get(one.place, ""), []).append(one)
-    found = []
-    for line, suspects in by_line.items():
-        outside = [one for one in suspects if _is_outside(one)]
-        inside = [one for one in suspects if not _is_outside(one)]
-        if outside:
-            found.append(_in_place(lab, outside, line))
-        if inside:
-            place = f" ({line})" if line else ""
-            found.append(_undecided(inside, f"in the optimizer's update{place}"))
-    return found
-
-
-def _is_outside(one: Evidence) -> bool:
-    """Whether it was not an optimizer: torch's own leave alone what has no gradient."""
-    hooked = one.of_torch and one.gradient == "none"
-    return one.phase != "update" or not one.is_parameter or hooked
-
-
-def _lines(lab: Laboratory, suspects: Sequence[Evidence]) -> dict[Place, str]:
-    found: dict[Place, str] = {}
-    places = [one.place for one in suspects if one.place.kind != "effective weight"]
-
-    def look(subject: Subject, model: nn.Module) -> AbstractContextManager[Any]:
-        return traced(model, lab.beginning(model, places), places, found)
-
-    if places:
-        lab.told("again, line by line")
-        lab.run(_last(suspects), look)
-    return found
-
-
-def _in_place(lab: Laboratory, suspects: Sequence[Evidence], line: str) -> Finding:
-    names = [one.place.name for one in suspects]
-    moved = [one.moved for one in suspects]
-    since = min(one.since for one in suspects)
-    phases = {
-        "before backward": "before the backward pass",
-        "backward": "during the backward pass",
-        "before the update": "between backward and update",
-        "after the update": "after the update",
-    }
-    when = phases.get(suspects[0].phase or "", "outside of the optimizer's update")
-    return finding(
-        "inplace-data",
-        names,
-        f"{listed(names)} moved {by_how_much(moved)}, since step {since}, {when}"
-        + (f", at {line}" if line else ""),
-        "code other than the optimizer wrote to it, and neither requires_grad nor the optimizer "
-        "has a say in that",
-        f"# leave it out of what {line or 'that code'} writes to: "
-        f"{parameters_code(names, lab.meant.partition)}",
-        decided_by=f"compared after every line of a repetition: it differs after {line}"
-        if line
-        else f"compared between the phases of a repetition: it differs {when}",
-        moved=moved,
-        since_step=since,
-    )
-
-
 def _replaced(suspects: Sequence[Evidence]) -> Finding | None:
     if not suspects:
         return None
@@ -302,21 +234,6 @@ def _replaced(suspects: Sequence[Evidence]) -> Finding | None:
         "hold for the new one",
         "with torch.no_grad(): parameter.copy_(new_values)  # instead of assigning a new one; "
         "or assign before you freeze",
-        moved=moved,
-        since_step=since,
-    )
-
-
-def _undecided(suspects: Sequence[Evidence], how: str) -> Finding:
-    names = [one.place.name for one in suspects]
-    moved = [one.moved for one in suspects]
-    since = min(one.since for one in suspects)
-    return finding(
-        "frozen-moved",
-        names,
-        f"{listed(names)} moved {by_how_much(moved)}, since step {since}: {how}",
-        "removing no single thing stopped it",
-        "# compare it before and after each part of your step to narrow it down",
         moved=moved,
         since_step=since,
     )
