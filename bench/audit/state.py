@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import types
 from collections import OrderedDict, defaultdict, deque
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     Restore = Callable[[], None]
 
 _DEPTH = 8
+_ITEMS = 10_000  # of a container that a step merely reaches: a data set is read, not changed
 _PLAIN = (
     *(int, float, complex, bool, str, bytes, type(None), type),
     *(torch.dtype, torch.device, types.ModuleType),
@@ -94,7 +96,7 @@ class Snapshot:
 
     def _keep_all(self, things: Any, depth: int) -> None:
         if depth > 0:
-            for thing in list(things):
+            for thing in islice(list(things), _ITEMS if self.left is not None else None):
                 self.keep(thing, depth - 1)
 
     def _keep_contents(

@@ -14,6 +14,8 @@ from torch.optim.swa_utils import AveragedModel
 from trainings import Conv, Mlp, Tagger, inputs_of
 
 from bench.audit import AuditError, Rewound, Subject, audit, audit_training
+from bench.audit.intent import intent
+from bench.audit.kept import frozen_places, still
 from bench.measure.stillness import same_bits
 
 ARCHITECTURES: dict[str, Any] = {
@@ -128,6 +130,35 @@ def test_everything_is_afterwards_as_it_was_before_to_the_bit(
     assert state(model, opt, *stateful) == before
 
 
+def test_generators_and_plain_objects_that_a_step_reaches_are_put_back() -> None:
+    model = Mlp()
+    model.body.requires_grad_(False)
+    model.body[0].weight.data.add_(0)
+    opt = torch.optim.SGD(model.parameters(), 0.1)
+    drawn = torch.Generator().manual_seed(1)
+    of_numpy = np.random.default_rng(1)
+    of_python = random.Random(1)
+    meter: dict[str, Any] = {"losses": [], "best": None}
+
+    def step() -> None:
+        x = torch.randn(6, 4, generator=drawn) * float(of_numpy.random()) * of_python.random()
+        loss = model(x).square().mean()
+        meter["losses"].append(loss.item())
+        meter["best"] = min(meter["losses"])
+        opt.zero_grad()
+        loss.backward()
+        opt.step()
+        model.body[0].weight.data.mul_(0.9)
+
+    before = drawn.get_state(), of_numpy.bit_generator.state, of_python.getstate()
+    found = audit_training(model, opt, step)
+
+    assert [one.rule for one in found.findings] == ["inplace-data"]
+    assert torch.equal(drawn.get_state(), before[0])
+    assert (of_numpy.bit_generator.state, of_python.getstate()) == before[1:]
+    assert meter == {"losses": [], "best": None}
+
+
 def test_what_a_step_reaches_is_put_back_without_being_named() -> None:
     model, opt, step, frozen, stateful = training("mlp", "adamw", "flags", warm=True, fails=False)
     before = state(model, opt, *stateful)
@@ -237,13 +268,13 @@ def test_the_copy_of_the_frozen_tensors_is_the_only_one() -> None:
     model = Mlp()
     model.body.requires_grad_(False)
     world = Rewound(subject(model))
-    weight = model.body[0].weight
+    frozen = frozen_places(model, intent(world.begin()).partition)
 
-    copied = world.copy_of(weight)
+    kept = still(frozen, "copy", world.copy_of)
 
-    assert copied is not None
-    assert same_bits(copied, weight)
-    assert copied is world.copy_of(weight)
+    for place, tensor in frozen.items():
+        assert kept.before(place) is world.copy_of(tensor)
+        assert same_bits(tensor, world.copy_of(tensor))
 
 
 @pytest.mark.parametrize(
