@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from bench.workloads.batches import batch_size, to_device
-from bench.workloads.custom import custom, is_path
+from bench.workloads.custom import custom
+from bench.workloads.importing import is_path
 from bench.workloads.meta import to_meta
 from bench.workloads.roster import ROSTER
 from bench.workloads.vision import PREFIX, model_names, vision

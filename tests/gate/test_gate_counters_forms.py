@@ -18,7 +18,7 @@ from bench.gate.counters.comparison import (
     compare,
     outcome_of,
 )
-from bench.report.gate.annotations import annotation
+from bench.report.annotations import annotation
 from bench.report.gate.counters_ci import counters_annotations, counters_junit
 from bench.report.gate.counters_json import counters_json
 from bench.report.gate.counters_markdown import counters_markdown

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.report.gate.annotations import annotation
+from bench.report.annotations import annotation
 from bench.report.gate.counters_text import block
 from bench.report.gate.counters_words import Group, groups, heading
 from bench.report.junit import Suite, TestCase, junit

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.report.gate.annotations import annotation
+from bench.report.annotations import annotation
 from bench.report.gate.time_advice import advice
 from bench.report.gate.time_words import bounded, by_cell, fraction
 
