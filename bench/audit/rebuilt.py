@@ -1,0 +1,84 @@
+"""A training that a factory makes anew each time it is begun."""
+
+from __future__ import annotations
+
+import gc
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bench.audit.subject import Subject
+
+
+@dataclass
+class Made:
+    """A subject, and what has to be closed when its use ends."""
+
+    subject: Subject
+    close: Callable[[], None] = lambda: None
+
+
+class Rebuilt:
+    """A `World` whose beginning is a new call of the user's factory under one random state.
+
+    One subject is alive at a time, so the memory is that of one model: the last is let go before
+    the next is made.
+
+    Args:
+        make: makes the subject; called at each beginning.
+        seed: of Python, numpy and torch (of all devices), set before each call.
+    """
+
+    def __init__(self, make: Callable[[], Made], seed: int = 0) -> None:
+        self._make = make
+        self._seed = seed
+        self._made: Made | None = None
+        self._random: list[Any] | None = None
+        self._grad = torch.is_grad_enabled()
+
+    def begin(self) -> Subject:
+        """A new subject; the last must no longer be used."""
+        if self._random is None:
+            self._random = _random_state()
+        self._let_go()
+        torch.set_grad_enabled(True)
+        random.seed(self._seed)
+        np.random.seed(self._seed % 2**32)
+        torch.manual_seed(self._seed)
+        self._made = self._make()
+        return self._made.subject
+
+    def end(self) -> None:
+        """Let the last subject go and put the random state back."""
+        self._let_go()
+        torch.set_grad_enabled(self._grad)
+        if self._random is not None:
+            _put_back(self._random)
+            self._random = None
+
+    def _let_go(self) -> None:
+        if self._made is None:
+            return
+        self._made.close()
+        self._made = None
+        gc.collect()  # a model and its hooks, an optimizer and its scheduler refer to each other
+
+
+def _random_state() -> list[Any]:
+    of_devices = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    return [random.getstate(), np.random.get_state(), torch.get_rng_state(), of_devices]
+
+
+def _put_back(state: list[Any]) -> None:
+    of_python, of_numpy, of_torch, of_devices = state
+    random.setstate(of_python)
+    np.random.set_state(of_numpy)
+    torch.set_rng_state(of_torch)
+    if of_devices:
+        torch.cuda.set_rng_state_all(of_devices)
