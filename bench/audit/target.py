@@ -6,6 +6,7 @@ import gc
 import inspect
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 import torch
 from torch import nn
@@ -81,12 +82,24 @@ class _Maker:
 
     def __init__(self, target: str, place: str, name: str, asked: Asked) -> None:
         self._target, self._place, self._name, self._asked = target, place, name, asked
+        self._last: ref[nn.Module] | None = None
 
     def __call__(self) -> Made:
         try:
-            return self._made()
+            made = self._made()
+            self._refuse_the_last(made.subject.model)
         except (AuditError, ImportingError) as error:
             raise AuditError(f"{label(self._target)}: {error}") from error
+        return made
+
+    def _refuse_the_last(self, model: nn.Module) -> None:
+        """A module that was imported once keeps its globals."""
+        if self._last is not None and self._last() is model:
+            raise AuditError(
+                f"{self._name}() returned the same model again; let it make a new one at each "
+                "call, because causes are told apart by beginning again"
+            )
+        self._last = ref(model)
 
     def _made(self) -> Made:
         factory = factory_in(imported(self._place), self._name, _TO_RETURN)

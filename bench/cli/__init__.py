@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from bench import __version__
+from bench.cli.audit import audit
 from bench.cli.collection import collection
 from bench.cli.compare import compare
 from bench.cli.exits import INTERRUPTED
@@ -59,5 +60,6 @@ for command in (
     export,
     gate,
     hazards,
+    audit,
 ):
     main.add_command(command)

@@ -1,0 +1,211 @@
+"""What a frozen part costs that it need not: gradients, optimizer state, a backward pass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bench.audit.pasteable import for_each, listed, parameters_of
+from bench.audit.saving import saving
+from bench.audit.unwrapped import unwrapped
+from bench.measure.memory import storage_bytes
+from bench.records import Finding
+from bench.rules import RULES
+from strategies import distinct, find_tensor
+from strategies.boundary import tensors_in
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from bench.audit.subject import Subject, World
+    from strategies import Partition
+
+_STEPS = 4  # a pile shows in two; the others are for gradients that are cleared every other step
+
+
+def wasted(world: World, partition: Partition) -> list[Finding]:
+    """What is computed and kept for the frozen part and could be saved.
+
+    Nothing is run unless something can be wasted: a frozen parameter that requires a gradient,
+    has one, or has a state in an optimizer.
+
+    Args:
+        world: is begun up to three times.
+        partition: of its model.
+    """
+    subject = world.begin()
+    model = unwrapped(subject.model)
+    frozen = {name: find_tensor(model, name) for name in partition.frozen}
+    require = [name for name, tensor in frozen.items() if tensor.requires_grad]
+    kept = any(tensor.grad is not None for tensor in frozen.values())
+    if not require and not kept and not _state_of(subject, frozen):
+        return []
+    held = _watched(subject, model, partition)
+    findings = [*_of_gradients(held, model), *_of_state(held, model)]
+    if not require:
+        return findings
+    place, mend = listed(require, model), for_each(model, require, "requires_grad_(False)")
+    del subject, model, frozen  # the next beginning may need their memory
+    return findings + saving(world, require, place, mend)
+
+
+@dataclass
+class _Held:
+    """What was seen in a few steps; names are of frozen parameters.
+
+    Attributes:
+        received: got a gradient from a backward pass.
+        bytes: of each kept gradient.
+        piled: the norm of each gradient that no step cleared, after the first and the last step.
+        state: bytes of the optimizer's state of each.
+        optimizers: types that hold some of that state.
+    """
+
+    received: list[str]
+    bytes: dict[str, int]
+    piled: dict[str, tuple[float, float]]
+    state: dict[str, int]
+    optimizers: list[str] = field(default_factory=list)
+
+
+def _watched(subject: Subject, model: nn.Module, partition: Partition) -> _Held:
+    """Train a few steps and see what gradients are added to."""
+    names = {id(find_tensor(model, name)): name for name in partition.frozen}
+    parameters = distinct(model.parameters())
+    step = 0
+    received: dict[str, None] = {}
+    added: dict[int, bool] = {}  # by parameter: whether no gradient found an empty place since
+    first: dict[str, float] = {}
+
+    def seen(parameter: Tensor) -> None:
+        if id(parameter) in names:
+            received[names[id(parameter)]] = None
+        if step:
+            empty = parameter.grad is None or not bool(parameter.grad.any())
+            added[id(parameter)] = added.get(id(parameter), True) and not empty
+
+    hooks = [
+        parameter.register_hook(lambda _, parameter=parameter: seen(parameter))  # type: ignore[no-untyped-call]
+        for parameter in parameters
+        if parameter.requires_grad
+    ]
+    try:
+        for step in range(_STEPS):
+            subject.step()
+            if step == 0:
+                first = {n: _norm(find_tensor(model, n)) for n in partition.frozen}
+    finally:
+        for hook in hooks:
+            hook.remove()
+    frozen = {name: find_tensor(model, name) for name in partition.frozen}
+    # Gradients that are accumulated over more steps than these pile up in the trainable part too.
+    cleared = any(not added.get(id(p), True) for p in parameters if id(p) not in names)
+    piled = {
+        name: (first[name], _norm(tensor))
+        for name, tensor in frozen.items()
+        if cleared and added.get(id(tensor), False) and tensor.grad is not None
+    }
+    sizes = {
+        name: tensor.nbytes if tensor.grad is None else tensor.grad.nbytes
+        for name, tensor in frozen.items()
+        if tensor.grad is not None or name in received
+    }
+    state = _state_of(subject, frozen)
+    types = [type(o).__name__ for o in subject.optimizers if _state_of_one(o, frozen)]
+    return _Held(list(received), sizes, piled, state, types)
+
+
+def _norm(tensor: Tensor) -> float:
+    return float("nan") if tensor.grad is None else float(tensor.grad.detach().float().norm())
+
+
+def _state_of(subject: Subject, frozen: dict[str, Tensor]) -> dict[str, int]:
+    """Bytes of the state of frozen parameters, by name, where there is any."""
+    sums: dict[str, int] = {}
+    for optimizer in subject.optimizers:
+        for name, size in _state_of_one(optimizer, frozen).items():
+            sums[name] = sums.get(name, 0) + size
+    return sums
+
+
+def _state_of_one(optimizer: object, frozen: dict[str, Tensor]) -> dict[str, int]:
+    state = getattr(optimizer, "state", None)
+    if not isinstance(state, dict):
+        return {}
+    found = {name: state[tensor] for name, tensor in frozen.items() if tensor in state}
+    sizes = {name: storage_bytes(tensors_in(dict(kept))) for name, kept in found.items() if kept}
+    return {name: size for name, size in sizes.items() if size}
+
+
+def _of_gradients(held: _Held, model: nn.Module) -> list[Finding]:
+    findings = []
+    if held.piled:
+        names = list(held.piled)
+        size = sum(held.bytes[name] for name in names)
+        start, end = max(held.piled.values(), key=lambda norms: norms[1])
+        findings.append(
+            Finding(
+                rule="gradient-pile-up",
+                severity=RULES["gradient-pile-up"].severity,
+                where=names,
+                what=f"the gradients of {listed(names, model)} are added to in every step and "
+                f"never cleared: the largest norm went from {start:.3g} to {end:.3g} in "
+                f"{_STEPS} steps ({_size(size)} are kept)",
+                why="they require gradients and zero_grad() does not reach them, as they are in "
+                "no optimizer that it is called on",
+                mend=for_each(model, names, "requires_grad_(False)"),
+                figures={"gradient_bytes": size, "first_norm": start, "last_norm": end},
+            )
+        )
+    names = [name for name in held.bytes if name not in held.piled]
+    if names:
+        size = sum(held.bytes[name] for name in names)
+        computed = [name for name in names if name in held.received]
+        findings.append(
+            Finding(
+                rule="wasted-gradients",
+                severity=RULES["wasted-gradients"].severity,
+                where=names,
+                what=f"{_size(size)} of gradients are "
+                f"{'computed and kept' if computed else 'kept'} for {listed(names, model)}",
+                why="requires_grad is on, so every backward pass makes a gradient as large as the "
+                "parameter"
+                if computed
+                else "they are left over from before the freeze: nothing renews or clears them",
+                mend=for_each(model, names, "requires_grad_(False)")
+                if computed
+                else f"for p in {parameters_of(model, names)}: p.grad = None",
+                figures={"gradient_bytes": size},
+            )
+        )
+    return findings
+
+
+def _of_state(held: _Held, model: nn.Module) -> list[Finding]:
+    if not held.state:
+        return []
+    names, size = list(held.state), sum(held.state.values())
+    kind = held.optimizers[0]
+    return [
+        Finding(
+            rule="state-for-frozen",
+            severity=RULES["state-for-frozen"].severity,
+            where=names,
+            what=f"{' and '.join(held.optimizers)} keeps {_size(size)} of state for "
+            f"{listed(names, model)}",
+            why="it was given the frozen parameters as well and makes a state for each that has a "
+            "gradient, or for all at once",
+            mend=f"optimizer = {kind}([p for p in model.parameters() if p.requires_grad], ...)",
+            figures={"state_bytes": size},
+        )
+    ]
+
+
+def _size(size: int) -> str:
+    """Bytes in a sentence."""
+    value, unit = float(size), "bytes"
+    for larger in ("KiB", "MiB", "GiB"):
+        if value < 1024:
+            break
+        value, unit = value / 1024, larger
+    return f"{value:.3g} {unit}"

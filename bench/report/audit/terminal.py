@@ -1,0 +1,71 @@
+"""An audit on a terminal of any width."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
+
+from bench.report.audit.words import SIGNS, compared, counted, heading, moved, ordered, place, since
+from bench.report.terminal_text import as_text
+
+if TYPE_CHECKING:
+    from bench.records import Audit, Finding
+    from bench.rules import Severity
+
+COLOURS: dict[Severity, str] = {"error": "red", "warning": "yellow", "notice": "cyan"}
+_INDENT = 4
+_PLAIN_WIDTH = 100
+_LABELS = ("moved", "why", "decided by", "mend")
+_WIDTH = max(map(len, _LABELS)) + 2
+
+
+def show(audit: Audit, console: Console) -> None:
+    """Print `audit`: what was compared, each finding with its cause and its mend, and a count."""
+    console.print(as_text(heading(audit), console, "bold"))
+    console.print(as_text(compared(audit), console, "dim"))
+    for note in audit.notes:
+        console.print(as_text(f"note: {note}", console, "dim"))
+    for finding in ordered(audit.findings):
+        console.print()
+        _show(finding, console)
+    console.print()
+    if audit.stopped is not None:
+        console.print(as_text(f"stopped early: {audit.stopped}", console, "bold red"))
+    console.print(as_text(counted(audit), console, "bold" if audit.findings else "bold green"))
+
+
+def plain(audit: Audit) -> str:
+    """The same without colours, 100 columns wide, for a file."""
+    written = io.StringIO()
+    show(audit, Console(file=written, width=_PLAIN_WIDTH, color_system=None))
+    return written.getvalue()
+
+
+def _show(finding: Finding, console: Console) -> None:
+    colour = COLOURS[finding.severity]
+    head = as_text(
+        f"{SIGNS[finding.severity]} {finding.severity} {finding.rule}", console, f"bold {colour}"
+    )
+    behind = "  ".join(part for part in (place(finding), since(finding)) if part)
+    console.print(head + as_text(f"  {behind}" if behind else "", console, colour))
+    console.print(Padding(as_text(finding.what, console), (0, 0, 0, _INDENT)))
+    lines = moved(finding)
+    for line in lines:
+        _labelled("moved" if line is lines[0] else "", line, console)
+    _labelled("why", finding.why, console)
+    if finding.decided_by:
+        _labelled("decided by", finding.decided_by, console)
+    _labelled("mend", finding.mend, console, "bold")
+
+
+def _labelled(label: str, words: str, console: Console, style: str = "") -> None:
+    """A label, and words that are broken beside it."""
+    text = as_text(words, console, style)
+    room = max(20, console.width - _INDENT - _WIDTH)
+    for number, line in enumerate(text.wrap(console, room)):
+        front = f"{'':{_INDENT}}{label if number == 0 else '':{_WIDTH}}"
+        console.print(Text(front, style="dim") + line, soft_wrap=True)
