@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
 
 from bench.audit.causes.averages import Averages
 from bench.audit.findings import findings_of
+from bench.audit.flags import Flags
 from bench.audit.intent import intent
 from bench.audit.kept import frozen_places, still
+from bench.audit.modes import mode_findings
 from bench.audit.raised import told as told_error
 from bench.audit.subject import AuditError
 from bench.audit.unwrapped import unwrapped
+from bench.audit.waste import wasted
 from bench.audit.watching import watch_steps
 from bench.measure.stillness import how_to_keep
 from bench.records import Audit
@@ -79,12 +83,27 @@ def _audited(
     parameter = next(model.parameters())
     device = str(parameter.device)
     averages = Averages(subject, model, meant)
+    flags = Flags(model)
     seen = watch_steps(
-        subject, meant, kept, warm + steps, copy_of=copy_of, patience=_PATIENCE, told=told
+        replace(subject, step=flags.around(subject.step)),
+        meant,
+        kept,
+        warm + steps,
+        copy_of=copy_of,
+        patience=_PATIENCE,
+        told=told,
     )
     findings = averages.findings(seen, kept)
+    flags.let_go()
     del subject, model, frozen, averages, parameter  # another one may take their memory
     findings += findings_of(world, meant, kept, seen, told)
+    can_begin_again = by == "copy" or copy_of is None or not seen.moved
+    if seen.raised is None and can_begin_again:
+        told("counting what is wasted")
+        findings += wasted(world, meant.partition)
+        told("trying the modes of frozen modules")
+        findings += mode_findings(world, meant.partition)
+    findings += flags.findings(findings)
     return Audit(
         target=target,
         device=device,

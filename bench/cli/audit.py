@@ -90,7 +90,7 @@ def _audited(
     with _progress() as told:
         told("importing torch")
         from bench.audit import AuditError  # noqa: PLC0415
-        from bench.audit.audit import audit as carry_out  # noqa: PLC0415
+        from bench.audit import audit as carry_out  # noqa: PLC0415
         from bench.audit.target import Asked, world_of  # noqa: PLC0415
         from bench.measure.device import DeviceError, choose  # noqa: PLC0415
         from bench.workloads import label  # noqa: PLC0415
@@ -98,11 +98,9 @@ def _audited(
         with told_in_a_sentence(AuditError, DeviceError):
             where = choose(device)
             where.activate()
+            told(f"importing {label(target)}")
             world = world_of(target, Asked(freeze, inputs, str(where), seed))
-            try:
-                return carry_out(world, target=label(target), steps=steps, warm=warm, told=told)
-            finally:
-                world.end()
+            return carry_out(world, target=label(target), steps=steps, warm=warm, told=told)
 
 
 @contextmanager

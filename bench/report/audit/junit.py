@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.report.audit.words import moved, ordered, place
+from bench.report.audit.words import moved, ordered, place, stopped
 from bench.report.junit import Suite, TestCase, junit
 from bench.rules import RULES, SEVERITIES
 
@@ -28,8 +28,8 @@ def audit_junit(audit: Audit, fail_on: Severity | None = "error") -> bytes:
         cases += [_case(audit.target, finding, fail_on) for finding in found]
         if not found:
             cases.append(TestCase(audit.target, rule))
-    if audit.stopped is not None:
-        cases.append(TestCase(audit.target, "all steps", "error", audit.stopped, audit.stopped))
+    if (why := stopped(audit)) is not None:
+        cases.append(TestCase(audit.target, "all steps", "error", why, why))
     return junit(Suite("freezebench audit", tuple(cases)))
 
 
@@ -39,5 +39,6 @@ def _case(target: str, finding: Finding, fail_on: Severity | None) -> TestCase:
     text = [finding.what, *moved(finding), f"why: {finding.why}"]
     if finding.decided_by:
         text.append(f"decided by: {finding.decided_by}")
-    text += [f"mend: {finding.mend}", f"where: {place(finding, len(finding.where))}"]
+    text += [f"mend: {finding.mend}"] if finding.mend else []
+    text.append(f"where: {place(finding, len(finding.where))}")
     return TestCase(target, finding.id, status, finding.what, "\n".join(text), finding.severity)

@@ -5,7 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bench.names import printable
-from bench.report.audit.words import SIGNS, compared, counted, heading, moved, ordered, place, since
+from bench.report.audit.words import (
+    SIGNS,
+    compared,
+    counted,
+    heading,
+    moved,
+    ordered,
+    place,
+    since,
+    stopped,
+)
 
 if TYPE_CHECKING:
     from bench.records import Audit, Finding
@@ -20,8 +30,8 @@ def audit_markdown(audit: Audit) -> str:
         lines += ["", f"> {_text(note)}"]
     for finding in ordered(audit.findings):
         lines += ["", *_section(finding)]
-    if audit.stopped is not None:
-        lines += ["", f"**Stopped early**: {_text(audit.stopped)}"]
+    if (why := stopped(audit)) is not None:
+        lines += ["", f"**Stopped early**: {_text(why)}"]
     lines += ["", f"**{_text(counted(audit))}**"]
     return "\n".join(lines) + "\n"
 
@@ -34,7 +44,7 @@ def _section(finding: Finding) -> list[str]:
     lines += [f"- **why**: {_text(finding.why)}"]
     if finding.decided_by:
         lines += [f"- **decided by**: {_text(finding.decided_by)}"]
-    return [*lines, "", *_code(finding.mend)]
+    return [*lines, *(["", *_code(finding.mend)] if finding.mend else [])]
 
 
 def _code(mend: str) -> list[str]:

@@ -6,10 +6,19 @@ import io
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.text import Text
 
-from bench.report.audit.words import SIGNS, compared, counted, heading, moved, ordered, place, since
+from bench.report.audit.words import (
+    SIGNS,
+    compared,
+    counted,
+    heading,
+    moved,
+    ordered,
+    place,
+    since,
+    stopped,
+)
 from bench.report.terminal_text import as_text
 
 if TYPE_CHECKING:
@@ -33,8 +42,8 @@ def show(audit: Audit, console: Console) -> None:
         console.print()
         _show(finding, console)
     console.print()
-    if audit.stopped is not None:
-        console.print(as_text(f"stopped early: {audit.stopped}", console, "bold red"))
+    if (why := stopped(audit)) is not None:
+        console.print(as_text(f"stopped early: {why}", console, "bold red"))
     console.print(as_text(counted(audit), console, "bold" if audit.findings else "bold green"))
 
 
@@ -51,21 +60,29 @@ def _show(finding: Finding, console: Console) -> None:
         f"{SIGNS[finding.severity]} {finding.severity} {finding.rule}", console, f"bold {colour}"
     )
     behind = "  ".join(part for part in (place(finding), since(finding)) if part)
-    console.print(head + as_text(f"  {behind}" if behind else "", console, colour))
-    console.print(Padding(as_text(finding.what, console), (0, 0, 0, _INDENT)))
+    head += as_text(f"  {behind}" if behind else "", console, colour)
+    _broken(head, " " * _INDENT, console, front="")
+    _broken(as_text(finding.what, console), " " * _INDENT, console)
     lines = moved(finding)
     for line in lines:
         _labelled("moved" if line is lines[0] else "", line, console)
     _labelled("why", finding.why, console)
-    if finding.decided_by:
-        _labelled("decided by", finding.decided_by, console)
+    _labelled("decided by", finding.decided_by, console)
     _labelled("mend", finding.mend, console, "bold")
 
 
 def _labelled(label: str, words: str, console: Console, style: str = "") -> None:
     """A label, and words that are broken beside it."""
-    text = as_text(words, console, style)
-    room = max(20, console.width - _INDENT - _WIDTH)
+    if words:
+        margin = " " * (_INDENT + _WIDTH)
+        front = f"{'':{_INDENT}}{label:{_WIDTH}}"
+        _broken(as_text(words, console, style), margin, console, front)
+
+
+def _broken(text: Text, margin: str, console: Console, front: str | None = None) -> None:
+    """Text over as many lines as it takes, all but the first of them behind `margin`."""
+    room = max(20, console.width - len(margin))
     for number, line in enumerate(text.wrap(console, room)):
-        front = f"{'':{_INDENT}}{label if number == 0 else '':{_WIDTH}}"
-        console.print(Text(front, style="dim") + line, soft_wrap=True)
+        line.rstrip()
+        before = front if number == 0 and front is not None else margin
+        console.print(Text(before, style="dim") + line, soft_wrap=True)

@@ -37,17 +37,29 @@ def heading(audit: Audit) -> str:
 
 def compared(audit: Audit) -> str:
     """How much was compared, and how."""
-    meant = (
-        f"frozen by {', '.join(audit.frozen)}"
-        if audit.frozen
-        else "frozen as flags, learning rates and optimizers had it at the beginning"
-    )
     kept = "copies" if audit.kept_by == "copy" else "hashes"
+    meant = f"; frozen by {', '.join(audit.frozen)}" if audit.frozen else ""
     return (
-        f"{_count(audit.frozen_tensors, 'frozen tensor')} "
-        f"({units.mebibytes(audit.frozen_bytes)} MiB) compared bit by bit with {kept}, "
-        f"{audit.trainable_tensors} trainable; {meant}"
+        f"{_count(audit.frozen_tensors, 'frozen tensor')} ({size(audit.frozen_bytes)}) compared "
+        f"bit by bit with {kept}, {audit.trainable_tensors} trainable{meant}"
     )
+
+
+def size(count: int) -> str:
+    """Bytes in the unit that reads best: `89.7 MiB`."""
+    value, unit = float(count), "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
+        if value < 1024:
+            break
+        value, unit = value / 1024, larger
+    return f"{units.number(value)} {unit}"
+
+
+def stopped(audit: Audit) -> str | None:
+    """Why it stopped early, where no finding says so."""
+    if audit.stopped is None or any(audit.stopped in finding.what for finding in audit.findings):
+        return None
+    return audit.stopped
 
 
 def counted(audit: Audit) -> str:
