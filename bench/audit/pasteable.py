@@ -74,7 +74,7 @@ def parameters_of(model: nn.Module, names: Sequence[str]) -> str:
     return f"(model.get_parameter(name) for name in {list(names)!r})"
 
 
-def listed(names: Sequence[str], model: nn.Module) -> str:
+def said(names: Sequence[str], model: nn.Module) -> str:
     """Names in a sentence: the modules that cover them, the first few of them."""
     places = covering(model, names)
     shown = ", ".join(places[:_FEW])

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from bench.audit.amounts import flops as said_flops
+from bench.audit.amounts import sized
 from bench.audit.unwrapped import unwrapped
 from bench.measure.counters import OperatorCounts
 from bench.measure.memory import SavedStorages
@@ -68,7 +70,9 @@ def saving(world: World, names: Sequence[str], place: str, mend: str) -> list[Fi
     figures: dict[str, float] = {"step_flops": before.flops, "saved_flops": flops}
     if before.flops:
         figures["saved_flops_share"] = flops / before.flops
-    said = [f"{_flops(flops)} ({flops / before.flops:.0%})"] if before.flops and flops > 0 else []
+    said = (
+        [f"{said_flops(flops)} ({flops / before.flops:.0%})"] if before.flops and flops > 0 else []
+    )
     if kept is not None and before.saved_bytes:
         figures |= {
             "activation_bytes": before.saved_bytes,
@@ -77,7 +81,7 @@ def saving(world: World, names: Sequence[str], place: str, mend: str) -> list[Fi
         }
         if kept > 0:
             share = kept / before.saved_bytes
-            said.append(f"{_mebibytes(kept)} kept for backward ({share:.0%})")
+            said.append(f"{sized(kept)} kept for backward ({share:.0%})")
     what = " and ".join(said)
     return [
         Finding(
@@ -89,12 +93,12 @@ def saving(world: World, names: Sequence[str], place: str, mend: str) -> list[Fi
             "differentiates it; the strategy requires_grad does neither",
             mend=mend,
             decided_by=f"a step with requires_grad off for them was counted from the same "
-            f"beginning: {_flops(after.flops)} instead of {_flops(before.flops)}"
+            f"beginning: {said_flops(after.flops)} instead of {said_flops(before.flops)}"
             + (
                 ""
                 if kept is None
-                else f", {_mebibytes(after.saved_bytes)} instead of "
-                f"{_mebibytes(before.saved_bytes)} kept for backward"
+                else f", {sized(after.saved_bytes or 0)} instead of "
+                f"{sized(before.saved_bytes or 0)} kept for backward"
             ),
             figures=figures,
         )
@@ -130,16 +134,3 @@ def _eager() -> Iterator[None]:
     stance: Any = torch.compiler.set_stance
     with stance("force_eager"):
         yield
-
-
-def _flops(count: int) -> str:
-    value, unit = float(count), "FLOPs"
-    for larger in ("kFLOPs", "MFLOPs", "GFLOPs", "TFLOPs"):
-        if value < 1000:
-            break
-        value, unit = value / 1000, larger
-    return f"{value:.3g} {unit}"
-
-
-def _mebibytes(size: int | None) -> str:
-    return f"{(size or 0) / 2**20:.3g} MiB"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bench.audit.pasteable import for_each, listed, parameters_of
+from bench.audit.amounts import sized
+from bench.audit.pasteable import for_each, parameters_of, said
 from bench.audit.saving import saving
 from bench.audit.unwrapped import unwrapped
 from bench.measure.memory import storage_bytes
@@ -44,7 +45,7 @@ def wasted(world: World, partition: Partition) -> list[Finding]:
     findings = [*_of_gradients(held, model), *_of_state(held, model)]
     if not require:
         return findings
-    place, mend = listed(require, model), for_each(model, require, "requires_grad_(False)")
+    place, mend = said(require, model), for_each(model, require, "requires_grad_(False)")
     del subject, model, frozen  # the next beginning may need their memory
     return findings + saving(world, require, place, mend)
 
@@ -59,13 +60,15 @@ class _Held:
         piled: the norm of each gradient that no step cleared, after the first and the last step.
         state: bytes of the optimizer's state of each.
         optimizers: types that hold some of that state.
+        listed: are in an optimizer.
     """
 
     received: list[str]
     bytes: dict[str, int]
     piled: dict[str, tuple[float, float]]
     state: dict[str, int]
-    optimizers: list[str] = field(default_factory=list)
+    optimizers: list[str]
+    listed: set[str]
 
 
 def _watched(subject: Subject, model: nn.Module, partition: Partition) -> _Held:
@@ -112,7 +115,10 @@ def _watched(subject: Subject, model: nn.Module, partition: Partition) -> _Held:
     }
     state = _state_of(subject, frozen)
     types = [type(o).__name__ for o in subject.optimizers if _state_of_one(o, frozen)]
-    return _Held(list(received), sizes, piled, state, types)
+    groups = [group for o in subject.optimizers for group in o.param_groups]
+    held = {id(parameter) for group in groups for parameter in group["params"]}
+    listed = {name for name, tensor in frozen.items() if id(tensor) in held}
+    return _Held(list(received), sizes, piled, state, types, listed)
 
 
 def _norm(tensor: Tensor) -> float:
@@ -148,11 +154,13 @@ def _of_gradients(held: _Held, model: nn.Module) -> list[Finding]:
                 rule="gradient-pile-up",
                 severity=RULES["gradient-pile-up"].severity,
                 where=names,
-                what=f"the gradients of {listed(names, model)} are added to in every step and "
+                what=f"the gradients of {said(names, model)} are added to in every step and "
                 f"never cleared: the largest norm went from {start:.3g} to {end:.3g} in "
-                f"{_STEPS} steps ({_size(size)} are kept)",
-                why="they require gradients and zero_grad() does not reach them, as they are in "
-                "no optimizer that it is called on",
+                f"{_STEPS} steps ({sized(size)} are kept)",
+                why="they require gradients, and no optimizer holds them whose zero_grad() would "
+                "clear them"
+                if not held.listed.intersection(names)
+                else "they require gradients, and nothing in the step clears them",
                 mend=for_each(model, names, "requires_grad_(False)"),
                 figures={"gradient_bytes": size, "first_norm": start, "last_norm": end},
             )
@@ -166,8 +174,8 @@ def _of_gradients(held: _Held, model: nn.Module) -> list[Finding]:
                 rule="wasted-gradients",
                 severity=RULES["wasted-gradients"].severity,
                 where=names,
-                what=f"{_size(size)} of gradients are "
-                f"{'computed and kept' if computed else 'kept'} for {listed(names, model)}",
+                what=f"{sized(size)} of gradients are "
+                f"{'computed and kept' if computed else 'kept'} for {said(names, model)}",
                 why="requires_grad is on, so every backward pass makes a gradient as large as the "
                 "parameter"
                 if computed
@@ -191,21 +199,11 @@ def _of_state(held: _Held, model: nn.Module) -> list[Finding]:
             rule="state-for-frozen",
             severity=RULES["state-for-frozen"].severity,
             where=names,
-            what=f"{' and '.join(held.optimizers)} keeps {_size(size)} of state for "
-            f"{listed(names, model)}",
+            what=f"{' and '.join(held.optimizers)} keeps {sized(size)} of state for "
+            f"{said(names, model)}",
             why="it was given the frozen parameters as well and makes a state for each that has a "
             "gradient, or for all at once",
             mend=f"optimizer = {kind}([p for p in model.parameters() if p.requires_grad], ...)",
             figures={"state_bytes": size},
         )
     ]
-
-
-def _size(size: int) -> str:
-    """Bytes in a sentence."""
-    value, unit = float(size), "bytes"
-    for larger in ("KiB", "MiB", "GiB"):
-        if value < 1024:
-            break
-        value, unit = value / 1024, larger
-    return f"{value:.3g} {unit}"

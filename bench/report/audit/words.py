@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from bench.records.audit import common_module
 from bench.report import units
 from bench.rules import SEVERITIES
 
@@ -73,11 +74,14 @@ def counted(audit: Audit) -> str:
 
 
 def place(finding: Finding, few: int = _FEW) -> str:
-    """Where it is: the first names, and how many more there are."""
+    """Where it is: `backbone (0.weight, 0.bias, 1.weight and 9 more)`."""
     names = finding.where
-    if len(names) <= few:
+    if len(names) <= 1:
         return ", ".join(names)
-    return f"{', '.join(names[:few])} and {len(names) - few} more"
+    module = common_module(names)
+    inner = [name.removeprefix(f"{module}.") for name in names] if module else names
+    shown = ", ".join(inner[:few]) + (f" and {len(names) - few} more" if len(names) > few else "")
+    return f"{module} ({shown})" if module else shown
 
 
 def since(finding: Finding) -> str:
