@@ -154,9 +154,9 @@ def _given(given: Any, device: torch.device) -> tuple[tuple[Any, ...], dict[str,
 
 
 def _likely(model: nn.Module) -> list[tuple[int, ...]]:
-    """Images, or vectors as wide as the first layer if that is a linear one."""
+    """Vectors as wide as the first layer, if that is a linear one, and images."""
     first = next((m for m in model.modules() if list(m.parameters(recurse=False))), None)
-    return [(8, first.in_features)] if isinstance(first, nn.Linear) else list(_IMAGES)
+    return [*([(8, first.in_features)] if isinstance(first, nn.Linear) else []), *_IMAGES]
 
 
 def _accepts(model: nn.Module, tried: Tensor) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.audit.amounts import sized
 from bench.audit.pasteable import for_each, parameters_of, said
@@ -59,7 +59,7 @@ class _Held:
         bytes: of each kept gradient.
         piled: the norm of each gradient that no step cleared, after the first and the last step.
         state: bytes of the optimizer's state of each.
-        optimizers: types that hold some of that state.
+        holders: optimizers that hold some of that state.
         listed: are in an optimizer.
     """
 
@@ -67,7 +67,7 @@ class _Held:
     bytes: dict[str, int]
     piled: dict[str, tuple[float, float]]
     state: dict[str, int]
-    optimizers: list[str]
+    holders: list[Any]
     listed: set[str]
 
 
@@ -114,11 +114,11 @@ def _watched(subject: Subject, model: nn.Module, partition: Partition) -> _Held:
         if tensor.grad is not None or name in received
     }
     state = _state_of(subject, frozen)
-    types = [type(o).__name__ for o in subject.optimizers if _state_of_one(o, frozen)]
+    holders = [o for o in subject.optimizers if _state_of_one(o, frozen)]
     groups = [group for o in subject.optimizers for group in o.param_groups]
     held = {id(parameter) for group in groups for parameter in group["params"]}
     listed = {name for name, tensor in frozen.items() if id(tensor) in held}
-    return _Held(list(received), sizes, piled, state, types, listed)
+    return _Held(list(received), sizes, piled, state, holders, listed)
 
 
 def _norm(tensor: Tensor) -> float:
@@ -193,17 +193,26 @@ def _of_state(held: _Held, model: nn.Module) -> list[Finding]:
     if not held.state:
         return []
     names, size = list(held.state), sum(held.state.values())
-    kind = held.optimizers[0]
+    holder = held.holders[0]
+    kind = type(holder).__name__
+    if type(holder).__module__.startswith("torch.optim."):
+        kind = f"torch.optim.{kind}"
+    rates = [group["lr"] for group in holder.param_groups if group.get("lr")]
+    rate = f", lr={float(rates[-1]):g}" if rates else ""
+    on = [name for name in names if find_tensor(model, name).requires_grad]
+    off = for_each(model, on, "requires_grad_(False)") + "; " if on else ""
+    off = "" if off.startswith("for ") else off  # a loop and another statement don't share a line
     return [
         Finding(
             rule="state-for-frozen",
             severity=RULES["state-for-frozen"].severity,
             where=names,
-            what=f"{' and '.join(held.optimizers)} keeps {sized(size)} of state for "
-            f"{said(names, model)}",
+            what=f"{' and '.join(type(o).__name__ for o in held.holders)} keeps {sized(size)} of "
+            f"state for {said(names, model)}",
             why="it was given the frozen parameters as well and makes a state for each that has a "
             "gradient, or for all at once",
-            mend=f"optimizer = {kind}([p for p in model.parameters() if p.requires_grad], ...)",
+            mend=f"{off}optimizer = {kind}([p for p in model.parameters() if p.requires_grad]"
+            f"{rate})",
             figures={"state_bytes": size},
         )
     ]
