@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from bench.audit.eager import eager
 from bench.audit.pasteable import expression
 from bench.audit.unwrapped import unwrapped
 from bench.measure.stillness import same_bits
@@ -68,9 +69,8 @@ def mode_findings(world: World, partition: Partition) -> list[Finding]:
         module.register_forward_pre_hook(trials.of(name), with_kwargs=True)
         for name, module in candidates.items()
     ]
-    stance: Any = torch.compiler.set_stance
     try:
-        with stance("force_eager"):  # compiled code would not call the hooks
+        with eager():  # compiled code would not call the hooks
             subject.step()
     except Exception:  # whatever the user's step raises; the audit says so elsewhere
         return []

@@ -6,6 +6,7 @@ import gc
 import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 import numpy as np
 import torch
@@ -66,8 +67,10 @@ class Rebuilt:
         if self._made is None:
             return
         self._made.close()
+        model = ref(self._made.subject.model)
         self._made = None
-        gc.collect()  # a model and its hooks, an optimizer and its scheduler refer to each other
+        if model() is not None:  # in a cycle of references, as with hooks that refer to it
+            gc.collect()
 
 
 def _random_state() -> list[Any]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-import torch
+from typing import TYPE_CHECKING
 
 from bench.audit.amounts import flops as said_flops
 from bench.audit.amounts import sized
+from bench.audit.eager import eager
 from bench.audit.unwrapped import unwrapped
 from bench.measure.counters import OperatorCounts
 from bench.measure.memory import SavedStorages
@@ -18,7 +17,7 @@ from bench.rules import RULES
 from strategies import find_tensor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from torch import Tensor
 
@@ -116,7 +115,7 @@ def _counted(world: World, off: Sequence[str]) -> _Count | None:
     counts = OperatorCounts()
     saved = _PeakSaved([*model.parameters(), *model.buffers()])
     try:
-        with _eager(), ExitStack() as stack:
+        with eager(), ExitStack() as stack:
             stack.enter_context(counts)
             stack.enter_context(saved)
             subject.step()
@@ -126,11 +125,3 @@ def _counted(world: World, off: Sequence[str]) -> _Count | None:
         for parameter in parameters:
             parameter.requires_grad_(True)
     return _Count(sum(counts.flops.values()), saved.peak_bytes)
-
-
-@contextmanager
-def _eager() -> Iterator[None]:
-    """Compiled code hides its operators from a dispatch mode."""
-    stance: Any = torch.compiler.set_stance
-    with stance("force_eager"):
-        yield
