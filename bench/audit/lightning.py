@@ -139,7 +139,8 @@ class _Fit:
             library.callbacks.ModelSummary,
         )
         kept = [callback for callback in trainer.callbacks if not isinstance(callback, silent)]
-        trainer.callbacks = [self._first(), *kept, self._last()]
+        trainer.callbacks = [self._first(), *kept]
+        self._hand_over_after_batches()
         trainer.loggers = []
         trainer.limit_val_batches = 0
         trainer.num_sanity_val_steps = 0
@@ -166,16 +167,16 @@ class _Fit:
 
         return First()
 
-    def _last(self) -> Any:
-        fit = self
+    def _hand_over_after_batches(self) -> None:
+        """The module's own hook is the last thing that `fit` calls for a batch."""
+        module: Any = self._parts.model
+        own = module.on_train_batch_end
 
-        class Last(self._library.Callback):  # type: ignore[name-defined, misc]
-            """Hands over after each batch, when all other callbacks have been told of it."""
+        def on_train_batch_end(*given: Any) -> None:
+            own(*given)
+            self._hand_over()
 
-            def on_train_batch_end(self, *_: Any) -> None:
-                fit._hand_over()
-
-        return Last()
+        module.on_train_batch_end = on_train_batch_end
 
 
 def _close_before_update(optimizer: Any) -> None:
