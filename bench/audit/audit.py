@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from bench.audit.broken import broken_before
 from bench.audit.causes.averages import Averages
 from bench.audit.findings import findings_of
 from bench.audit.flags import Flags
@@ -82,6 +83,7 @@ def _audited(
     trainable = len(meant.partition.trainable)
     parameter = next(model.parameters())
     device = str(parameter.device)
+    broken = broken_before(model)
     averages = Averages(subject, model, meant)
     flags = Flags(model)
     seen = watch_steps(
@@ -103,7 +105,7 @@ def _audited(
         findings += wasted(world, meant.partition)
         told("trying the modes of frozen modules")
         findings += mode_findings(world, meant.partition)
-    findings += flags.findings(findings)
+    findings = [*broken, *findings, *flags.findings(findings)]
     return Audit(
         target=target,
         device=device,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import inspect
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
@@ -70,8 +71,9 @@ def world_of(target: str, asked: Asked | None = None) -> Rebuilt:
     place, _, name = target.rpartition(":")
     if not place or not name:
         of = "the file" if is_path(target) else "the module"
+        name = Path(target.rstrip(":")).name
         raise AuditError(
-            f"{label(target)}: which function of {of}? give path/to/file.py:factory or "
+            f"{name or label(target)}: which function of {of}? give path/to/file.py:factory or "
             "package.module:factory"
         )
     return Rebuilt(_Maker(target, place, name, asked), asked.seed)
@@ -153,7 +155,7 @@ def subject_of(returned: Any, asked: Asked, who: str = "the factory") -> Made:
     ]
     if missing or parts.model is None:
         raise AuditError(
-            f"{who} returned {described(returned)}, and {' and '.join(missing)} "
+            f"{who} returned {described(returned)}, and {_listed(missing)} "
             f"{'is' if len(missing) == 1 else 'are'} missing; let it end like this:\n{EXAMPLE}"
         )
     if asked.inputs:
@@ -165,6 +167,11 @@ def subject_of(returned: Any, asked: Asked, who: str = "the factory") -> Made:
     _move(parts, asked.device)
     step = _without_argument(parts, asked.device, who)
     return Made(Subject(parts.model, parts.optimizers, step, parts.frozen, parts.stateful))
+
+
+def _listed(things: list[str]) -> str:
+    """In a sentence: `a model, an optimizer and a step`."""
+    return " and ".join([", ".join(things[:-1]), things[-1]] if len(things) > 1 else things)
 
 
 def _of_workload(workload: Workload, asked: Asked) -> Subject:

@@ -85,4 +85,4 @@ def _broken(text: Text, margin: str, console: Console, front: str | None = None)
     for number, line in enumerate(text.wrap(console, room)):
         line.rstrip()
         before = front if number == 0 and front is not None else margin
-        console.print(Text(before, style="dim") + line, soft_wrap=True)
+        console.print(Text().append(before, "dim").append_text(line), soft_wrap=True)
