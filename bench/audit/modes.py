@@ -77,7 +77,7 @@ def mode_findings(world: World, partition: Partition) -> list[Finding]:
     finally:
         for hook in hooks:
             hook.remove()
-    return [*_random(model, trials), *_by_batch(model, trials)]
+    return [*_random(model, partition, trials), *_by_batch(model, partition, trials)]
 
 
 def _candidates(model: nn.Module, partition: Partition) -> dict[str, nn.Module]:
@@ -234,7 +234,7 @@ def _distance(one: Tensor, other: Tensor) -> float:
     return relative if relative > torch.finfo(one.dtype).eps ** 0.5 else 0.0
 
 
-def _random(model: nn.Module, trials: _Trials) -> list[Finding]:
+def _random(model: nn.Module, partition: Partition, trials: _Trials) -> list[Finding]:
     if not trials.random:
         return []
     return [
@@ -244,14 +244,14 @@ def _random(model: nn.Module, trials: _Trials) -> list[Finding]:
             where=trials.random,
             what=f"{_named(trials.random)} inside the frozen part gave two answers to one input",
             why="it is in training mode, and requires_grad has no say in that",
-            mend=_eval(model, trials.random),
+            mend=_eval(model, partition, trials.random),
             decided_by="run twice on the same input with different random numbers the outputs "
             "differ; in eval mode they are equal to the bit",
         )
     ]
 
 
-def _by_batch(model: nn.Module, trials: _Trials) -> list[Finding]:
+def _by_batch(model: nn.Module, partition: Partition, trials: _Trials) -> list[Finding]:
     if not trials.by_batch:
         return []
     return [
@@ -263,7 +263,7 @@ def _by_batch(model: nn.Module, trials: _Trials) -> list[Finding]:
             f"on the rest of its batch (by {trials.spread:.2g} of the largest value)",
             why="it is in training mode and normalises by the batch, although its running "
             "statistics stand still",
-            mend=_eval(model, trials.by_batch),
+            mend=_eval(model, partition, trials.by_batch),
             decided_by="with its neighbours exchanged a sample's output changed; in eval mode it "
             "did not",
             figures={"relative_change": trials.spread},
@@ -275,11 +275,17 @@ def _named(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
 
 
-def _eval(model: nn.Module, names: list[str]) -> str:
+def _eval(model: nn.Module, partition: Partition, names: list[str]) -> str:
+    """A line that puts the frozen modules into eval mode that these are in."""
     after = "  # after every model.train()"
-    if len(names) == 1:
-        return f"{expression(model, names[0])}.eval(){after}"
-    if len(names) <= 3:
-        parts = ", ".join(expression(model, name) for name in names)
+    roots = [
+        root
+        for root in partition.frozen_modules
+        if any(f"{name}.".startswith(f"{root}.") for name in names)
+    ]
+    if len(roots) == 1:
+        return f"{expression(model, roots[0])}.eval(){after}"
+    if len(roots) <= 3:
+        parts = ", ".join(expression(model, root) for root in roots)
         return f"for part in ({parts}): part.eval(){after}"
-    return f"for name in {names!r}: model.get_submodule(name).eval(){after}"
+    return f"for name in {roots!r}: model.get_submodule(name).eval(){after}"
