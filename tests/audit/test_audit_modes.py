@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from bench.audit.broken import broken_before
 from bench.audit.flags import Flags
 from bench.audit.modes import mode_findings
 from bench.audit.rebuilt import Made, Rebuilt
@@ -241,3 +242,42 @@ def test_what_another_finding_is_about_is_not_told_twice():
     flags.around(lambda: model.requires_grad_(False))()
     (finding,) = flags.findings([])
     assert flags.findings([finding]) == []
+
+
+# --- compiled code, and what is broken before it is trained ---------------------------------------
+
+
+def test_modules_of_a_compiled_model_are_tried_as_well():
+    def make() -> Made:
+        made = subject(nn.Dropout(0.5), prepare=lambda _: None, train=False)
+        inner = made.model
+        made.model = torch.compile(inner, backend="eager")
+        optimizer = made.optimizers[0]
+
+        def step() -> None:
+            optimizer.zero_grad()
+            made.model(torch.ones(6, 8)).square().mean().backward()
+            optimizer.step()
+
+        made.step = step
+        return Made(made)
+
+    world = Rebuilt(make)
+    partition = Partition.of(world.begin().model._orig_mod, ("backbone",))
+    assert [finding.rule for finding in mode_findings(world, partition)] == ["dropout-active"]
+    world.end()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_parameter_that_is_not_finite_is_found_before_any_step(value):
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    with torch.no_grad():
+        model[0].weight[0, 0] = value
+    (finding,) = broken_before(model)
+    assert (finding.rule, finding.where) == ("non-finite", ["0.weight"])
+
+
+def test_infinities_in_a_mask_are_none_of_a_parameter_s():
+    model = nn.Linear(2, 2)
+    model.register_buffer("mask", torch.full((2, 2), float("-inf")))
+    assert broken_before(model) == []
