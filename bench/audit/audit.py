@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 _PATIENCE = 26  # further steps that may pass until accumulated gradients are applied
 
+# Nobody asks what a training costs, or how its modules answer, that makes NaN or nothing at all.
+_BROKEN = ("non-finite", "zero-times-inf", "no-backward")
+
 
 def audit(
     world: World,
@@ -100,7 +103,8 @@ def _audited(
     del subject, model, frozen, averages, parameter  # another one may take their memory
     findings += findings_of(world, meant, kept, seen, told)
     can_begin_again = by == "copy" or copy_of is None or not seen.moved
-    if seen.raised is None and can_begin_again:
+    trains = seen.raised is None and not any(one.rule in _BROKEN for one in [*broken, *findings])
+    if trains and can_begin_again:
         told("counting what is wasted")
         findings += wasted(world, meant.partition)
         told("trying the modes of frozen modules")

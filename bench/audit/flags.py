@@ -57,14 +57,19 @@ class Flags:
         """`flags-changed` for what changed once and that no other finding is about.
 
         What changes back and forth (the two sides of an adversarial training, an evaluation
-        between steps) is meant so. A `training` flag is compared from the first step on, because
-        that may begin with `model.train()`.
+        between steps) is meant so. Flags are compared from the first step on, because that may
+        begin with `model.train()` and end with one side of the two off; with the beginning only
+        where `requires_grad` was off there.
 
         Args:
             others: findings whose places are explained.
         """
         explained = {name for other in others for name in other.where}
-        requires = _changed_once(self._requires, first=1)
+        off = {name for name, flag in self._requires[0].items() if not flag}
+        requires = {
+            **_changed_once(self._requires[1:], first=2),
+            **{n: at for n, at in _changed_once(self._requires, first=1).items() if n in off},
+        }
         training = _changed_once(self._training, first=2)
         found = {name: at for name, at in requires.items() if name not in explained}
         modes = {

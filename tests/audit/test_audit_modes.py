@@ -228,9 +228,10 @@ def test_a_mode_that_changes_later_on_is_found():
         lambda model, n: None,
         lambda model, n: model.eval() if n == 1 else None,
         lambda model, n: model[1].requires_grad_(n % 2 == 0),
+        lambda model, n: model[1].requires_grad_(False),
         lambda model, n: model.train(n != 3),
     ],
-    ids=["never", "in the first step", "in turns", "for an evaluation"],
+    ids=["never", "in the first step", "in turns", "one side of two", "for an evaluation"],
 )
 def test_what_is_meant_so_is_not_found(at):
     assert changed(at) == []
@@ -238,8 +239,9 @@ def test_what_is_meant_so_is_not_found(at):
 
 def test_what_another_finding_is_about_is_not_told_twice():
     model = nn.Sequential(nn.Linear(2, 2))
+    model.requires_grad_(False)
     flags = Flags(model)
-    flags.around(lambda: model.requires_grad_(False))()
+    flags.around(lambda: model.requires_grad_(True))()
     (finding,) = flags.findings([])
     assert flags.findings([finding]) == []
 

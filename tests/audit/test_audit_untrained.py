@@ -265,6 +265,7 @@ def clip() -> Subject:
         optimizer,
         ("body",),
         between=lambda: nn.utils.clip_grad_norm_(model.parameters(), 0.01),
+        after=model.zero_grad,  # lest they pile up as well
     )
 
 
