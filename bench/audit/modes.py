@@ -6,25 +6,22 @@ this moves is put back before the step goes on.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import nn
 
+from bench.audit.active_calls import ActiveCalls
 from bench.audit.eager import eager
 from bench.audit.pasteable import expression
+from bench.audit.trial import Trial
 from bench.audit.unwrapped import unwrapped
-from bench.measure.stillness import same_bits
 from bench.records import Finding
 from bench.rules import RULES
-from strategies.boundary import map_tensors, tensors_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from torch import Tensor
+    from collections.abc import Callable
 
     from bench.audit.subject import World
     from strategies import Partition
@@ -44,40 +41,62 @@ _INDIFFERENT = frozenset(
         *(nn.Softmax, nn.LogSoftmax, nn.Upsample, nn.PixelShuffle, nn.ZeroPad2d),
     )
 )
-_SEEDS = (0, 1)
 
 
 def mode_findings(world: World, partition: Partition) -> list[Finding]:
     """Findings `dropout-active` and `batch-statistics`, decided by running the modules.
 
-    A module answers at random if two runs on one input with different random numbers differ, and
-    don't in eval mode. It normalises by the batch if what it makes of the first sample depends on
-    the others, and doesn't in eval mode, while its buffers stand still (where they move, that is
-    found as such).
+    A module answers at random if two runs on one input with different random numbers differ. It
+    normalises by the batch if what it makes of the first sample depends on the others, while its
+    buffers stand still (where they move, that is found as such). Either is a finding if it is not
+    so in eval mode. If it is, only dropout and a BatchNorm without running statistics are: others
+    sample, or look at the whole batch, because that is what they are for.
 
     Args:
-        world: is begun once, for one step; not at all where no frozen module can tell its mode.
+        world: is begun once, for one step, and once more where something calls dropout or a
+            BatchNorm without statistics; not at all where no frozen module can tell its mode.
         partition: of its model.
     """
-    subject = world.begin()
-    model = unwrapped(subject.model)
-    candidates = _candidates(model, partition)
-    if not candidates:
-        return []
     trials = _Trials()
+    calls = _step_with(world, partition, trials.by_mode)
+    if calls is None:
+        return []
+    dropping = [name for name in calls.dropout if name not in trials.random]
+    unkept = [name for name in calls.by_batch if name not in trials.by_batch]
+    if dropping or unkept:
+        _step_with(world, partition, trials.as_it_stands(dropping, unkept))
+    model = unwrapped(world.begin().model)
+    return [
+        *_random(model, partition, trials),
+        *_dropping(trials),
+        *_by_batch(model, partition, trials),
+        *_without_statistics(trials),
+    ]
+
+
+def _step_with(
+    world: World, partition: Partition, trial_of: Callable[[str], Callable[..., None] | None]
+) -> ActiveCalls | None:
+    """One step from the beginning in which modules are tried; `None` if there is none to try."""
+    subject = world.begin()
+    modules = _candidates(unwrapped(subject.model), partition)
+    if not modules:
+        return None
+    calls = ActiveCalls(modules)
+    trials = {name: trial for name in modules if (trial := trial_of(name)) is not None}
     hooks = [
-        module.register_forward_pre_hook(trials.of(name), with_kwargs=True)
-        for name, module in candidates.items()
+        modules[name].register_forward_pre_hook(trial, with_kwargs=True)
+        for name, trial in trials.items()
     ]
     try:
-        with eager():  # compiled code would not call the hooks
+        with eager(), calls.noted():  # compiled code would not call the hooks
             subject.step()
     except Exception:  # whatever the user's step raises; the audit says so elsewhere
-        return []
+        return None
     finally:
         for hook in hooks:
             hook.remove()
-    return [*_random(model, partition, trials), *_by_batch(model, partition, trials)]
+    return calls
 
 
 def _candidates(model: nn.Module, partition: Partition) -> dict[str, nn.Module]:
@@ -91,147 +110,69 @@ def _candidates(model: nn.Module, partition: Partition) -> dict[str, nn.Module]:
 
 @dataclass
 class _Trials:
-    """What came of trying modules in the middle of a step."""
+    """What came of trying modules in the middle of a step, by name.
+
+    Attributes:
+        random: at random in training mode and not in eval mode.
+        dropping: at random as it stands, and not without dropout.
+        by_batch: by the batch in training mode and not in eval mode.
+        without_statistics: by the batch as it stands.
+        spread: the most that neighbours changed, relative.
+    """
 
     random: list[str] = field(default_factory=list)
+    dropping: list[str] = field(default_factory=list)
     by_batch: list[str] = field(default_factory=list)
+    without_statistics: list[str] = field(default_factory=list)
     spread: float = 0.0
-    _done: set[str] = field(default_factory=set)
     _trying: bool = False
 
-    def of(self, name: str) -> Callable[..., None]:
+    def by_mode(self, name: str) -> Callable[..., None]:
         """A hook that tries the module at its first call in training mode."""
 
-        def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            if self._trying or name in self._done or not module.training:
-                return
-            self._trying = True
-            try:
-                self._try(name, _Trial(module, args, kwargs))
-            finally:
-                self._trying = False
-                self._done.add(name)
-
-        return hook
-
-    def _try(self, name: str, trial: _Trial) -> None:
-        try:
+        def judge(trial: Trial) -> None:
             if trial.is_random():
                 self.random.append(name)
             elif spread := trial.spread_by_neighbours():
                 self.by_batch.append(name)
                 self.spread = max(self.spread, spread)
-        except Exception:  # a module that cannot be run by itself tells nothing
-            return
 
+        return self._hook(judge, when=lambda module: module.training)
 
-class _Trial:
-    """One module on the input that it is about to get, with only its own flag in training mode."""
+    def as_it_stands(
+        self, dropping: list[str], unkept: list[str]
+    ) -> Callable[[str], Callable[..., None] | None]:
+        """Hooks that try those modules at their first call, in the mode that they are in."""
 
-    def __init__(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self._module = module
-        self._input = map_tensors(torch.Tensor.detach, (args, kwargs))
-        self._devices = {t.device.index for t in tensors_in(self._input) if t.is_cuda}
-        self.buffers_moved = False
+        def judge_as(name: str) -> Callable[..., None] | None:
+            def judge(trial: Trial) -> None:
+                if name in dropping and trial.is_random_by_dropout():
+                    self.dropping.append(name)
+                if name in unkept and (spread := trial.spread_as_it_stands()):
+                    self.without_statistics.append(name)
+                    self.spread = max(self.spread, spread)
 
-    def is_random(self) -> bool:
-        """Whether random numbers change its output, in training mode and not in eval mode."""
-        first, second = (self._run(seed, training=True) for seed in _SEEDS)
-        if _same(first, second) or not _same(first, self._run(_SEEDS[0], training=True)):
-            return False
-        return _same(*(self._run(seed, training=False) for seed in _SEEDS))
+            wanted = name in dropping or name in unkept
+            return self._hook(judge, when=lambda _: True) if wanted else None
 
-    def spread_by_neighbours(self) -> float:
-        """How far the first sample's output moves with its neighbours, relative; 0 if it doesn't.
+        return judge_as
 
-        Also 0 where it does so in eval mode, or where the buffers move.
-        """
-        size = _batch_size(self._input)
-        if size is None:
-            return 0.0
-        other = map_tensors(lambda t: _all_as_first(t, size), self._input)
-        apart = self._apart(other, training=True)
-        if self.buffers_moved or not apart:
-            return 0.0
-        return 0.0 if self._apart(other, training=False) else apart
+    def _hook(
+        self, judge: Callable[[Trial], None], when: Callable[[nn.Module], bool]
+    ) -> Callable[..., None]:
+        done = False
 
-    def _apart(self, other: Any, *, training: bool) -> float:
-        first = self._run(_SEEDS[0], training=training)
-        second = self._run(_SEEDS[0], training=training, given=other)
-        pairs = zip(_floating(first), _floating(second), strict=True)
-        return max((_distance(a[:1], b[:1]) for a, b in pairs if a.dim()), default=0.0)
+        def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            nonlocal done
+            if self._trying or done or not when(module):
+                return
+            self._trying = done = True
+            # A module that cannot be run by itself tells nothing.
+            with suppress(Exception):
+                judge(Trial(module, args, kwargs))
+            self._trying = False
 
-    def _run(self, seed: int, *, training: bool, given: Any = None) -> Any:
-        args, kwargs = self._input if given is None else given
-        with (
-            _modes(self._module, training=training),
-            _buffers_kept(self._module) as moved,
-            torch.random.fork_rng(devices=self._devices),
-            torch.no_grad(),
-        ):
-            torch.manual_seed(seed)
-            # Cloned, because a module may work in place.
-            args, kwargs = map_tensors(torch.Tensor.clone, (args, kwargs))
-            output = map_tensors(torch.Tensor.clone, self._module.forward(*args, **kwargs))
-            self.buffers_moved = moved() or self.buffers_moved
-        return output
-
-
-@contextmanager
-def _modes(module: nn.Module, *, training: bool) -> Iterator[None]:
-    """Everything inside in eval mode, and the module itself as it is told."""
-    before = [(part, part.training) for part in module.modules()]
-    for part, _ in before:
-        part.training = False
-    module.training = training
-    try:
-        yield
-    finally:
-        for part, mode in before:
-            part.training = mode
-
-
-@contextmanager
-def _buffers_kept(module: nn.Module) -> Iterator[Callable[[], bool]]:
-    """Put the buffers back; yields a function that says whether one has moved."""
-    before = [(buffer, buffer.detach().clone()) for buffer in module.buffers()]
-    try:
-        yield lambda: not all(same_bits(kept, buffer) for buffer, kept in before)
-    finally:
-        with torch.no_grad():
-            for buffer, kept in before:
-                if not same_bits(kept, buffer):
-                    buffer.copy_(kept)
-
-
-def _same(one: Any, other: Any) -> bool:
-    sides = tensors_in(one), tensors_in(other)
-    return len(sides[0]) == len(sides[1]) and all(map(same_bits, *sides))
-
-
-def _floating(value: Any) -> list[Tensor]:
-    return [tensor for tensor in tensors_in(value) if tensor.is_floating_point()]
-
-
-def _batch_size(given: Any) -> int | None:
-    """Of the first tensor; `None` where there is no neighbour."""
-    sizes = [tensor.shape[0] for tensor in tensors_in(given) if tensor.dim()]
-    return sizes[0] if sizes and sizes[0] > 1 else None
-
-
-def _all_as_first(tensor: Tensor, size: int) -> Tensor:
-    """The first sample in place of all."""
-    if not tensor.dim() or tensor.shape[0] != size:
-        return tensor
-    return tensor[:1].expand_as(tensor).contiguous()
-
-
-def _distance(one: Tensor, other: Tensor) -> float:
-    """The largest difference in relation to the largest value, 0 where it may be rounding."""
-    difference = (one.double() - other.double()).abs().max()
-    scale = torch.maximum(one.double().abs().max(), other.double().abs().max())
-    relative = float(difference / scale) if float(scale) else 0.0
-    return relative if relative > torch.finfo(one.dtype).eps ** 0.5 else 0.0
+        return hook
 
 
 def _random(model: nn.Module, partition: Partition, trials: _Trials) -> list[Finding]:
@@ -251,6 +192,23 @@ def _random(model: nn.Module, partition: Partition, trials: _Trials) -> list[Fin
     ]
 
 
+def _dropping(trials: _Trials) -> list[Finding]:
+    if not trials.dropping:
+        return []
+    return [
+        Finding(
+            rule="dropout-active",
+            severity=RULES["dropout-active"].severity,
+            where=trials.dropping,
+            what=f"{_named(trials.dropping)} inside the frozen part gave two answers to one input",
+            why="it calls dropout without its mode, so eval() does not switch that off",
+            mend="functional.dropout(x, p, training=self.training)  # in its forward",
+            decided_by="run twice on the same input with different random numbers the outputs "
+            "differ; without dropout they are equal to the bit",
+        )
+    ]
+
+
 def _by_batch(model: nn.Module, partition: Partition, trials: _Trials) -> list[Finding]:
     if not trials.by_batch:
         return []
@@ -266,6 +224,28 @@ def _by_batch(model: nn.Module, partition: Partition, trials: _Trials) -> list[F
             mend=_eval(model, partition, trials.by_batch),
             decided_by="with its neighbours exchanged a sample's output changed; in eval mode it "
             "did not",
+            figures={"relative_change": trials.spread},
+        )
+    ]
+
+
+def _without_statistics(trials: _Trials) -> list[Finding]:
+    names = trials.without_statistics
+    if not names:
+        return []
+    return [
+        Finding(
+            rule="batch-statistics",
+            severity=RULES["batch-statistics"].severity,
+            where=names,
+            what=f"what {_named(names)} inside the frozen part makes of a sample depends on the "
+            f"rest of its batch (by {trials.spread:.2g} of the largest value)",
+            why="it was made without running statistics, so it normalises by the batch in eval "
+            "mode as well",
+            mend="nn.GroupNorm(groups, channels)  # in its place, or track_running_stats=True from "
+            "the start of its training",
+            decided_by="with its neighbours exchanged a sample's output changed, in the mode that "
+            "it is in",
             figures={"relative_change": trials.spread},
         )
     ]

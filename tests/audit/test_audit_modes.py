@@ -134,7 +134,43 @@ def test_it_is_found_too_where_the_step_itself_goes_into_training_mode(name):
     assert [finding.rule for finding in findings] == [rule]
 
 
+class DropoutWithoutItsMode(nn.Module):
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return functional.dropout(inputs, 0.5)
+
+
+class AttentionWithoutItsMode(nn.Module):
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        one = inputs[:, None].repeat(1, 3, 1)
+        return functional.scaled_dot_product_attention(one, one, one, dropout_p=0.5)[:, 0]
+
+
+class CentredByDesign(nn.Module):
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return inputs - inputs.mean(0)
+
+
+WHATEVER_THE_MODE = {
+    "dropout without its mode": (DropoutWithoutItsMode, "dropout-active"),
+    "attention without its mode": (AttentionWithoutItsMode, "dropout-active"),
+    "no running statistics": (
+        lambda: nn.BatchNorm1d(8, track_running_stats=False),
+        "batch-statistics",
+    ),
+}
+
+
+@pytest.mark.parametrize("train", [True, False])
+@pytest.mark.parametrize("name", WHATEVER_THE_MODE)
+def test_what_eval_does_not_switch_off_is_found_in_either_mode(name, train):
+    make, rule = WHATEVER_THE_MODE[name]
+    (finding,) = found(make, lambda model: model.backbone.train(train))
+    assert (finding.rule, finding.where) == (rule, ["backbone.1"])
+    assert "eval" in finding.why
+
+
 SILENT = {
+    "by the batch by design": CentredByDesign,
     "no dropout": lambda: nn.Dropout(0.0),
     "attention without": lambda: Attention(0.0),
     "recurrent without": lambda: Recurrent(0.0),
