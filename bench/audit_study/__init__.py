@@ -1,0 +1,1 @@
+"""How often the auditor is wrong: planted faults, clean set-ups, and what it says of them."""
