@@ -1,4 +1,4 @@
-"""A training that is audited although it is known what is the matter with it, or that nothing is."""
+"""A training that is audited although it is known what is the matter with it, if anything."""
 
 from __future__ import annotations
 

@@ -6,7 +6,6 @@ import warnings
 from typing import TYPE_CHECKING
 
 import pytest
-import torch
 
 from bench.audit_study import set_up
 from bench.audit_study.clean import CLEAN
@@ -17,6 +16,8 @@ from bench.workloads.seeding import seeded
 from strategies import Partition, find_tensor
 
 if TYPE_CHECKING:
+    import torch
+
     from bench.audit.subject import Subject
     from bench.audit_study.set_up import SetUp
 

@@ -242,7 +242,7 @@ class PlainSgd:
         group = self.param_groups[0]
         for parameter in group["params"]:
             gradient = 0 if parameter.grad is None else parameter.grad
-            parameter -= group["lr"] * (gradient + group["decay"] * parameter)
+            parameter.sub_(group["lr"] * (gradient + group["decay"] * parameter))
 
 
 @fault("siamese", "third-party-decay", where=("encoder.0.weight", "encoder.3.weight"))

@@ -269,7 +269,7 @@ def swa_renews_statistics() -> Subject:
 
 @fault("vgg", "dropout-active", where=("classifier.2",))
 def frozen_classifier_drops() -> Subject:
-    """The first layers of a frozen classifier keep their dropout, since the mode is not the flag."""
+    """The first layers of a frozen classifier drop at random: the mode is not the flag."""
     model = Vgg()
     model.requires_grad_(False)
     model.features.eval()

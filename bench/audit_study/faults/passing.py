@@ -1,4 +1,4 @@
-"""What a frozen part does in passing: chance, gradients that pile up, and a clip that counts them."""
+"""What a frozen part does in passing: chance, gradients that pile up and enter a clip."""
 
 from __future__ import annotations
 

@@ -211,7 +211,8 @@ def pruned_into_a_new_parameter() -> Subject:
 
 
 @fault(
-    "gpt", "parameter-replaced", where=("wte.weight",), also=("flags-changed", "flag-re-enabled", "unfrozen-unlisted")
+    "gpt", "parameter-replaced", where=("wte.weight",),
+    also=("flags-changed", "flag-re-enabled", "unfrozen-unlisted"),
 )  # fmt: skip
 def vocabulary_grows() -> Subject:
     """The vocabulary grows during training: a new embedding takes the place of the frozen one."""
