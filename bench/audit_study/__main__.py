@@ -51,7 +51,7 @@ def main(results: Path, only: tuple[str, ...]) -> None:
             click.echo(f"{one.name}: {sentence}", err=True)
     if not only:
         try:
-            for file in write(results, outcomes, torch.__version__):
+            for file in write(results, outcomes, str(torch.__version__).split("+")[0]):
                 click.echo(file)
         except OSError as error:
             raise click.UsageError(f"{results} can't be written: {error.strerror}") from error

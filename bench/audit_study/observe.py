@@ -28,18 +28,21 @@ class Fresh:
         self._set_up = set_up
         self._subject: Subject | None = None
         self._before: tuple[Any, Any, Any] | None = None
+        self._grad = torch.is_grad_enabled()
 
     def begin(self) -> Subject:
         """What the set-up makes, from the same random state each time."""
         if self._before is None:
             self._before = (random.getstate(), np.random.get_state(), torch.get_rng_state())
         self._subject = None  # one model at a time
+        torch.set_grad_enabled(True)
         self._subject = self._set_up.make()
         return self._subject
 
     def end(self) -> None:
-        """Put the random state back."""
+        """Put the random state and the grad mode back."""
         self._subject = None
+        torch.set_grad_enabled(self._grad)
         if self._before is not None:
             random.setstate(self._before[0])
             np.random.set_state(self._before[1])

@@ -52,7 +52,7 @@ STAYS = {
     "unused",
 }
 MOVING = [one for one in FAULTS if set(one.expected) <= MOVES]
-STAYING = [one for one in FAULTS if one.expected[0] in STAYS]
+STAYING = [one for one in FAULTS if set(one.expected) <= STAYS]
 
 
 def named(set_ups: tuple[SetUp, ...] | list[SetUp]) -> list[object]:

@@ -164,7 +164,7 @@ def sharpness_aware_steps() -> Subject:
     """SAM: weights are moved up, gradients are taken there, weights are put back."""
     model = NormFreeNet()
     model.stem.requires_grad_(False)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.005, momentum=0.9)
     inputs, labels = images()
 
     def step() -> None:
@@ -174,7 +174,8 @@ def sharpness_aware_steps() -> Subject:
             for parameter in model.parameters():
                 if parameter.grad is not None:
                     kept[parameter] = parameter.clone()
-                    parameter.add_(parameter.grad, alpha=0.05)
+                    ascent = parameter.grad / (parameter.grad.norm() + 1e-12)
+                    parameter.add_(ascent, alpha=0.02)
         optimizer.zero_grad()
         functional.cross_entropy(model(inputs), labels).backward()
         with torch.no_grad():

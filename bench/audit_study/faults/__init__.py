@@ -4,6 +4,7 @@ from bench.audit_study.faults import (
     flags,
     gradients,
     history,
+    loops,
     normalisation,
     passing,
     schedule,
@@ -12,4 +13,6 @@ from bench.audit_study.faults import (
 )
 from bench.audit_study.set_up import gathered
 
-FAULTS = gathered((normalisation, history, schedule, flags, writes, gradients, stops, passing))
+FAULTS = gathered(
+    (normalisation, history, schedule, flags, writes, gradients, stops, passing, loops)
+)
