@@ -30,10 +30,7 @@ from bench.audit_study.batches import (
     sentences,
 )
 from bench.audit_study.set_up import clean
-
-
-def _trained(model: nn.Module) -> list[nn.Parameter]:
-    return [parameter for parameter in model.parameters() if parameter.requires_grad]
+from bench.audit_study.trained import trained
 
 
 @clean("convnext")
@@ -42,13 +39,13 @@ def gradients_by_autograd_grad() -> Subject:
     model = ConvNext()
     model.stem.requires_grad_(False)
     model.stages.requires_grad_(False)
-    trained = _trained(model)
-    optimizer = torch.optim.SGD(trained, lr=0.1, momentum=0.9)
+    learnt = trained(model)
+    optimizer = torch.optim.SGD(learnt, lr=0.1, momentum=0.9)
     inputs, labels = images()
 
     def step() -> None:
         loss = functional.cross_entropy(model(inputs), labels)
-        for parameter, gradient in zip(trained, torch.autograd.grad(loss, trained), strict=True):
+        for parameter, gradient in zip(learnt, torch.autograd.grad(loss, learnt), strict=True):
             parameter.grad = gradient
         optimizer.step()
 
@@ -89,7 +86,7 @@ def updates_inside_backward() -> Subject:
     model = Bert(dropout=0.0)
     model.embeddings.requires_grad_(False)
     model.encoder.requires_grad_(False)
-    optimizers = {p: torch.optim.Adam([p], lr=1e-3) for p in _trained(model)}
+    optimizers = {p: torch.optim.Adam([p], lr=1e-3) for p in trained(model)}
 
     def update(parameter: torch.Tensor) -> None:
         own = optimizers[parameter]  # type: ignore[index]
@@ -152,7 +149,7 @@ def pruned_and_frozen() -> Subject:
     prune.l1_unstructured(model.conv1, "weight", amount=0.5)
     model.stem.requires_grad_(False)
     model.conv1.requires_grad_(False)
-    optimizer = torch.optim.SGD(_trained(model), lr=0.01)
+    optimizer = torch.optim.SGD(trained(model), lr=0.01)
     step = classification(model, optimizer, images())
     return Subject(model, [optimizer], step, ("stem", "conv1"))
 
@@ -162,7 +159,7 @@ def rate_as_a_tensor() -> Subject:
     """The learning rate is a tensor, under a schedule."""
     model = Gpt()
     model.h.requires_grad_(False)
-    optimizer = torch.optim.Adam(_trained(model), lr=torch.tensor(1e-3), foreach=False)
+    optimizer = torch.optim.Adam(trained(model), lr=torch.tensor(1e-3), foreach=False)
     scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.9)
     step = language_modelling(model, optimizer, sentences(), scheduler)
     return Subject(model, [optimizer], step, ("h",), [scheduler])
@@ -173,7 +170,7 @@ def clamped_where_it_trains() -> Subject:
     """The head's weights are clamped through `.data` after each update; nothing else is."""
     model = swin()
     model.features.requires_grad_(False)
-    optimizer = torch.optim.SGD(_trained(model), lr=0.1)
+    optimizer = torch.optim.SGD(trained(model), lr=0.1)
     train_step = classification(model, optimizer, images())
 
     def step() -> None:
@@ -188,7 +185,7 @@ def validated_without_gradients() -> Subject:
     """Each step ends with a validation under `no_grad`, after which gradients are on again."""
     model = Siamese()
     model.encoder[0].requires_grad_(False)
-    optimizer = torch.optim.Adam(_trained(model), lr=1e-3)
+    optimizer = torch.optim.Adam(trained(model), lr=1e-3)
     left, right = torch.randn(2, 4, 3, 16, 16)
     scores: list[float] = []
 

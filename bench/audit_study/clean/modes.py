@@ -31,10 +31,7 @@ from bench.audit_study.architectures import (
 )
 from bench.audit_study.batches import CLASSES, classification, images, labelled_sentences
 from bench.audit_study.set_up import clean
-
-
-def _trained(model: nn.Module) -> list[nn.Parameter]:
-    return [parameter for parameter in model.parameters() if parameter.requires_grad]
+from bench.audit_study.trained import trained
 
 
 @clean("resnet18")
@@ -93,7 +90,7 @@ def frozen_batchnorm_of_torchvision() -> Subject:
     model = short_resnet(norm_layer=FrozenBatchNorm2d)
     for name, parameter in model.named_parameters():
         parameter.requires_grad = name.startswith(("layer4", "fc"))
-    optimizer = torch.optim.SGD(_trained(model), lr=0.01, momentum=0.9, weight_decay=1e-4)
+    optimizer = torch.optim.SGD(trained(model), lr=0.01, momentum=0.9, weight_decay=1e-4)
     return Subject(model, [optimizer], classification(model, optimizer, images()))
 
 
@@ -110,13 +107,13 @@ def last_stage_with_its_batchnorm() -> Subject:
 
 
 @clean("shufflenet")
-def only_batchnorm_is_trained() -> Subject:
+def only_batchnorm_istrained() -> Subject:
     """Convolutions and head are frozen; BatchNorm is trained, and its statistics move."""
     model = shufflenet()
     for module in model.modules():
         for parameter in module.parameters(recurse=False):
             parameter.requires_grad = isinstance(module, nn.BatchNorm2d)
-    optimizer = torch.optim.SGD(_trained(model), lr=0.1, momentum=0.9)
+    optimizer = torch.optim.SGD(trained(model), lr=0.1, momentum=0.9)
     return Subject(model, [optimizer], classification(model, optimizer, images(size=32)))
 
 
@@ -136,7 +133,7 @@ def instance_norm_without_statistics() -> Subject:
     """InstanceNorm as it is by default normalises each image by itself."""
     model = UNet(norm=partial(nn.InstanceNorm2d, affine=True))
     model.encoder.requires_grad_(False)
-    optimizer = torch.optim.SGD(_trained(model), lr=0.05)
+    optimizer = torch.optim.SGD(trained(model), lr=0.05)
     inputs = torch.randn(2, 3, 16, 16)
     target = torch.randint(CLASSES, (2, 16, 16))
     step = classification(model, optimizer, (inputs, target))
@@ -232,7 +229,7 @@ def weight_standardised_in_training_mode() -> Subject:
     model = NormFreeNet()
     model.stem.requires_grad_(False)
     model.conv1.requires_grad_(False)
-    optimizer = torch.optim.RMSprop(_trained(model), lr=1e-3)
+    optimizer = torch.optim.RMSprop(trained(model), lr=1e-3)
     return Subject(model, [optimizer], classification(model, optimizer, images()))
 
 
@@ -243,7 +240,7 @@ def encoder_in_eval_mode() -> Subject:
     model.embeddings.requires_grad_(False)
     model.encoder.requires_grad_(False).eval()
     model.pooler = nn.Sequential(nn.Dropout(0.3), nn.Linear(16, 16))  # type: ignore[assignment]
-    optimizer = torch.optim.AdamW(_trained(model), lr=1e-3)
+    optimizer = torch.optim.AdamW(trained(model), lr=1e-3)
     return Subject(model, [optimizer], classification(model, optimizer, labelled_sentences()))
 
 
@@ -270,7 +267,7 @@ def stochastic_depth_where_it_trains() -> Subject:
     model = ConvNext(drop_path=0.5)
     model.stem.requires_grad_(False)
     model.stages[0].requires_grad_(False).eval()
-    optimizer = torch.optim.AdamW(_trained(model), lr=1e-3)
+    optimizer = torch.optim.AdamW(trained(model), lr=1e-3)
     return Subject(model, [optimizer], classification(model, optimizer, images()))
 
 
@@ -281,7 +278,7 @@ def dropout_of_nothing() -> Subject:
     model.blocks[0].mlp_channels.append(nn.Dropout(0.0))  # type: ignore[operator, union-attr]
     model.stem.requires_grad_(False)
     model.blocks.requires_grad_(False)
-    optimizer = torch.optim.SGD(_trained(model), lr=0.1)
+    optimizer = torch.optim.SGD(trained(model), lr=0.1)
     return Subject(model, [optimizer], classification(model, optimizer, images()))
 
 

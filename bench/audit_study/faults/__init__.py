@@ -6,13 +6,29 @@ from bench.audit_study.faults import (
     history,
     loops,
     normalisation,
+    optimizers,
     passing,
+    replaced,
     schedule,
     stops,
+    updates,
     writes,
 )
 from bench.audit_study.set_up import gathered
 
 FAULTS = gathered(
-    (normalisation, history, schedule, flags, writes, gradients, stops, passing, loops)
+    (
+        normalisation,
+        history,
+        optimizers,
+        schedule,
+        flags,
+        writes,
+        replaced,
+        gradients,
+        updates,
+        stops,
+        passing,
+        loops,
+    )
 )

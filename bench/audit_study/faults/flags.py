@@ -33,6 +33,7 @@ from bench.audit_study.batches import (
     sentences,
 )
 from bench.audit_study.set_up import fault
+from bench.audit_study.trained import trained
 
 
 @fault("siamese", "no-op-freeze", where=("encoder.0.weight", "encoder.3.bias"))
@@ -213,7 +214,7 @@ def thawed_after_the_optimizer() -> Subject:
     model = resnet18()
     model.requires_grad_(False)
     model.fc.requires_grad_(True)
-    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.01)
+    optimizer = torch.optim.SGD(trained(model), lr=0.01)
     model.layer4.requires_grad_(True)
     model.eval()
     step = classification(model, optimizer, images())
@@ -263,7 +264,7 @@ def source_side_frozen() -> Subject:
         part.requires_grad_(False)
     for part in (model.target, model.transformer.decoder, model.generator):
         part.requires_grad_(True)
-    optimizer = torch.optim.Adam((p for p in model.parameters() if p.requires_grad), lr=1e-3)
+    optimizer = torch.optim.Adam(trained(model), lr=1e-3)
     source, target = sentences(), sentences()
 
     def step() -> None:
@@ -281,7 +282,7 @@ def tied_by_storage() -> Subject:
     model = Gpt(tied=False)
     model.lm_head.weight = nn.Parameter(model.wte.weight.data)
     model.wte.requires_grad_(False)
-    optimizer = torch.optim.SGD((p for p in model.parameters() if p.requires_grad), lr=0.1)
+    optimizer = torch.optim.SGD(trained(model), lr=0.1)
     return Subject(model, [optimizer], language_modelling(model, optimizer, sentences()))
 
 
@@ -293,7 +294,7 @@ def left_in_eval_after_validation() -> Subject:
     model = Bert()
     model.embeddings.requires_grad_(False)
     tokens, labels = labelled_sentences()
-    optimizer = torch.optim.AdamW((p for p in model.parameters() if p.requires_grad), lr=1e-3)
+    optimizer = torch.optim.AdamW(trained(model), lr=1e-3)
     train_step = classification(model, optimizer, (tokens, labels))
     done = 0
 

@@ -16,16 +16,11 @@ from bench.audit_study.architectures import (
     ConvNext,
     Gpt,
     Mixer,
-    NormFreeNet,
     Siamese,
     Translator,
-    UNet,
     densenet,
-    efficientnet_b,
     hub_gpt2,
-    short_resnet,
     swin,
-    vit,
 )
 from bench.audit_study.batches import (
     CLASSES,
@@ -36,6 +31,7 @@ from bench.audit_study.batches import (
     sentences,
 )
 from bench.audit_study.set_up import fault
+from bench.audit_study.trained import trained
 
 
 @fault("convnext", "severed", where=("stages.1.pwconv1.weight",))
@@ -51,7 +47,7 @@ def detached_branch() -> Subject:
     model = Detaching()
     model.stem.requires_grad_(False)
     model.stages[0].requires_grad_(False)
-    optimizer = torch.optim.AdamW((p for p in model.parameters() if p.requires_grad), lr=1e-3)
+    optimizer = torch.optim.AdamW(trained(model), lr=1e-3)
     return Subject(model, [optimizer], classification(model, optimizer, images()))
 
 
@@ -75,7 +71,7 @@ class Adapted(nn.Module):
 def adapter_before_no_grad() -> Subject:
     """An adapter at the input, and the frozen body behind it under `no_grad`: not a word."""
     model = Adapted(swin(), CLASSES)
-    optimizer = torch.optim.Adam((p for p in model.parameters() if p.requires_grad), lr=1e-3)
+    optimizer = torch.optim.Adam(trained(model), lr=1e-3)
     step = classification(model, optimizer, images())
     return Subject(model, [optimizer], step, ("body",))
 
@@ -114,7 +110,7 @@ def through_numpy() -> Subject:
     """Features pass through NumPy on their way to the projection."""
     model = Siamese()
     model.encoder[1].requires_grad_(False)
-    optimizer = torch.optim.Adam((p for p in model.parameters() if p.requires_grad), lr=1e-3)
+    optimizer = torch.optim.Adam(trained(model), lr=1e-3)
     left, right = torch.randn(2, 4, 3, 16, 16)
 
     def normalised(features: torch.Tensor) -> torch.Tensor:
@@ -147,7 +143,7 @@ def property_under_no_grad() -> Subject:
 
     model = Pooled()
     model.blocks[1].requires_grad_(False)
-    optimizer = torch.optim.AdamW((p for p in model.parameters() if p.requires_grad), lr=1e-3)
+    optimizer = torch.optim.AdamW(trained(model), lr=1e-3)
     step = classification(model, optimizer, images())
     return Subject(model, [optimizer], step, ("blocks.1",))
 
@@ -158,7 +154,7 @@ def grad_mode_left_off() -> Subject:
     model = Translator()
     for part in (model.source, model.transformer.encoder.layers[0].self_attn):
         part.requires_grad_(False)
-    optimizer = torch.optim.Adam((p for p in model.parameters() if p.requires_grad), lr=1e-3)
+    optimizer = torch.optim.Adam(trained(model), lr=1e-3)
     source, target = sentences(), sentences()
 
     def step() -> None:
@@ -188,7 +184,7 @@ def checkpointed_blocks_behind_a_frozen_embedding() -> Subject:
     model = Checkpointed(lora=True)
     for name, parameter in model.named_parameters():
         parameter.requires_grad = "lora" in name or name.startswith("ln_f")
-    optimizer = torch.optim.AdamW((p for p in model.parameters() if p.requires_grad), lr=1e-3)
+    optimizer = torch.optim.AdamW(trained(model), lr=1e-3)
     return Subject(model, [optimizer], language_modelling(model, optimizer, sentences()))
 
 
@@ -200,7 +196,7 @@ def checkpointed_stage_behind_a_frozen_one() -> Subject:
     model.features.denseblock2.requires_grad_(True)
     block = model.features.denseblock2.forward
     model.features.denseblock2.forward = lambda x: checkpoint(block, x, use_reentrant=True)
-    optimizer = torch.optim.SGD((p for p in model.parameters() if p.requires_grad), lr=0.01)
+    optimizer = torch.optim.SGD(trained(model), lr=0.01)
     return Subject(model, [optimizer], classification(model, optimizer, images(size=32)))
 
 
@@ -224,130 +220,3 @@ def soft_prompt_of_a_hub_model() -> Subject:
         optimizer.step()
 
     return Subject(model, [optimizer], step, ("base",))
-
-
-@fault("norm_free_net", "unused", where=("auxiliary.weight",))
-def auxiliary_head_never_called() -> Subject:
-    """An auxiliary head is in the model and in the optimizer, and in no loss."""
-    model: Any = NormFreeNet()
-    model.auxiliary = nn.Linear(16, CLASSES)
-    model.stem.requires_grad_(False)
-    optimizer = torch.optim.SGD((p for p in model.parameters() if p.requires_grad), lr=0.1)
-    return Subject(model, [optimizer], classification(model, optimizer, images()))
-
-
-@fault("vit", "no-backward")
-def scaled_and_not_propagated() -> Subject:
-    """The loss is scaled, and `.backward()` was forgotten behind it."""
-    model = vit()
-    model.requires_grad_(False)
-    model.heads.requires_grad_(True)
-    optimizer = torch.optim.SGD(model.heads.parameters(), lr=0.1)
-    scaler = torch.amp.GradScaler("cpu", enabled=False)
-    inputs, labels = images()
-
-    def step() -> None:
-        optimizer.zero_grad()
-        loss = functional.cross_entropy(model(inputs), labels)
-        scaler.scale(loss)
-        scaler.step(optimizer)
-        scaler.update()
-
-    return Subject(model, [optimizer], step)
-
-
-@fault("efficientnet", "no-backward")
-def backward_in_training_mode_only() -> Subject:
-    """The loop asks whether the model trains, and the frozen model was put into eval mode."""
-    model = efficientnet_b().eval()
-    model.features.requires_grad_(False)
-    optimizer = torch.optim.Adam(model.classifier.parameters(), lr=1e-3)
-    inputs, labels = images(size=32)
-
-    def step() -> None:
-        optimizer.zero_grad()
-        loss = functional.cross_entropy(model(inputs), labels)
-        if model.training:
-            loss.backward()
-        optimizer.step()
-
-    return Subject(model, [optimizer], step, ("features",))
-
-
-class FirstGroupOnly(torch.optim.Optimizer):
-    """Signed descent that looks at its first group only."""
-
-    def __init__(self, params: Any, lr: float) -> None:
-        super().__init__(params, {"lr": lr})
-
-    @torch.no_grad()
-    def step(self, closure: Any = None) -> None:
-        """Descend."""
-        group = self.param_groups[0]
-        for parameter in group["params"]:
-            if parameter.grad is not None:
-                parameter.add_(parameter.grad.sign(), alpha=-group["lr"])
-
-
-@fault("short_resnet", "not-updated", where=("fc.weight",))
-def optimizer_with_one_group_in_mind() -> Subject:
-    """An optimizer of the user's own forgets that there can be more groups than one."""
-    model = short_resnet().eval()
-    model.requires_grad_(False)
-    model.layer4.requires_grad_(True)
-    model.fc.requires_grad_(True)
-    groups = [{"params": model.layer4.parameters()}, {"params": model.fc.parameters()}]
-    optimizer = FirstGroupOnly(groups, lr=1e-4)
-    return Subject(model, [optimizer], classification(model, optimizer, images()))
-
-
-@fault("unet", "not-updated", "inplace-data", where=("decoder.0.0.weight",))
-def best_weights_put_back_each_time() -> Subject:
-    """Early stopping without a comparison: the first weights are put back after each step."""
-    model = UNet(norm=lambda width: nn.GroupNorm(2, width))
-    model.encoder.requires_grad_(False)
-    optimizer = torch.optim.SGD((p for p in model.parameters() if p.requires_grad), lr=0.1)
-    inputs = torch.randn(2, 3, 16, 16)
-    target = torch.randint(CLASSES, (2, 16, 16))
-    train_step = classification(model, optimizer, (inputs, target))
-    best = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-
-    def step() -> None:
-        train_step()
-        model.load_state_dict(best)
-
-    return Subject(model, [optimizer], step)
-
-
-@fault("convnext", "lost-to-rounding", where=("norm.weight", "stages.1.norm.weight"))
-def bfloat16_weights() -> Subject:
-    """Weights in bfloat16 and a small rate: 1 minus a little is 1."""
-    model = ConvNext().bfloat16()
-    model.stem.requires_grad_(False)
-    model.stages[0].requires_grad_(False)
-    optimizer = torch.optim.SGD((p for p in model.parameters() if p.requires_grad), lr=1e-5)
-    inputs, labels = images()
-    step = classification(model, optimizer, (inputs.bfloat16(), labels))
-    return Subject(model, [optimizer], step)
-
-
-@fault("mixer", "lost-to-rounding", where=("blocks.1.norm2.weight",))
-def rate_below_the_precision() -> Subject:
-    """AdamW at a rate of 1e-9 on float32 weights of 1."""
-    model = Mixer()
-    model.stem.requires_grad_(False)
-    model.norm.requires_grad_(False)
-    for name, parameter in model.blocks.named_parameters():
-        parameter.requires_grad = name.endswith("norm2.weight")
-    optimizer = torch.optim.AdamW(
-        [
-            {"params": [model.blocks[0].norm2.weight, model.blocks[1].norm2.weight], "lr": 1e-9},  # type: ignore[union-attr]
-            {"params": model.head.parameters()},
-        ],
-        lr=1e-3,
-        weight_decay=0.0,
-    )
-    return Subject(
-        model, [optimizer], classification(model, optimizer, images()), ("stem", "blocks.*.mlp_*",
-        "blocks.*.norm1", "blocks.*.norm2.bias", "norm"),
-    )  # fmt: skip

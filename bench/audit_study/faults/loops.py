@@ -27,6 +27,7 @@ from bench.audit_study.batches import (
     sentences,
 )
 from bench.audit_study.set_up import fault
+from bench.audit_study.trained import trained
 
 
 @fault("mlp", "dropout-active", where=("body",))
@@ -124,7 +125,7 @@ def zeroed_before_the_update() -> Subject:
     """`zero_grad` stands between the backward pass and the update."""
     model = swin()
     model.features.requires_grad_(False)
-    optimizer = torch.optim.AdamW((p for p in model.parameters() if p.requires_grad), lr=1e-3)
+    optimizer = torch.optim.AdamW(trained(model), lr=1e-3)
     inputs, labels = images()
 
     def step() -> None:
@@ -142,7 +143,7 @@ def biases_left_out() -> Subject:
     for name, parameter in model.named_parameters():
         if "weight" in name and not name.startswith("heads"):
             parameter.requires_grad = False
-    optimizer = torch.optim.AdamW((p for p in model.parameters() if p.requires_grad), lr=1e-3)
+    optimizer = torch.optim.AdamW(trained(model), lr=1e-3)
     step = classification(model, optimizer, images())
     return Subject(model, [optimizer], step, ("conv_proj", "encoder"))
 
@@ -153,7 +154,7 @@ def gradients_not_switched_on_again() -> Subject:
     model = Gpt()
     model.h[0].requires_grad_(False)
     tokens = sentences()
-    optimizer = torch.optim.AdamW((p for p in model.parameters() if p.requires_grad), lr=1e-3)
+    optimizer = torch.optim.AdamW(trained(model), lr=1e-3)
     train_step = language_modelling(model, optimizer, tokens)
     done = 0
 
@@ -192,7 +193,7 @@ def memory_detached_for_the_decoder() -> Subject:
     """The encoder's memory is cached for two decodings, detached, though it is to be trained."""
     model = Translator()
     model.source.requires_grad_(False)
-    optimizer = torch.optim.Adam((p for p in model.parameters() if p.requires_grad), lr=1e-3)
+    optimizer = torch.optim.Adam(trained(model), lr=1e-3)
     source, target = sentences(), sentences()
 
     def step() -> None:

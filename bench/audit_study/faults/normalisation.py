@@ -25,6 +25,7 @@ from bench.audit_study.architectures import (
 )
 from bench.audit_study.batches import CLASSES, classification, images
 from bench.audit_study.set_up import fault
+from bench.audit_study.trained import trained
 
 TRAINING_BN = ("bn-counter", "batch-statistics")
 """What is true as well where BatchNorm of a frozen part runs in training mode."""
@@ -85,7 +86,7 @@ def encoder_under_no_grad_only() -> Subject:
     """The encoder of a U-Net runs under `no_grad`, which does not stop its statistics."""
     model = UNet()
     model.encoder.requires_grad_(False)
-    optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=1e-3)
+    optimizer = torch.optim.Adam(trained(model), lr=1e-3)
     inputs = torch.randn(2, 3, 16, 16)
     target = torch.randint(CLASSES, (2, 16, 16))
 
@@ -146,7 +147,7 @@ def frozen_but_for_batchnorm() -> Subject:
 
     for name in ("conv1", "bn1", "layer1", "layer2", "layer3"):
         freeze(model.get_submodule(name))
-    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.01)
+    optimizer = torch.optim.SGD(trained(model), lr=0.01)
     step = classification(model, optimizer, images())
     return Subject(model, [optimizer], step, ("conv1", "bn1", "layer[1-3]"))
 

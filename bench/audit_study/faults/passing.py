@@ -25,6 +25,7 @@ from bench.audit_study.batches import (
     sentences,
 )
 from bench.audit_study.set_up import fault
+from bench.audit_study.trained import trained
 
 
 @fault("bert", "dropout-active", where=("encoder",))
@@ -33,7 +34,7 @@ def encoder_drops_at_random() -> Subject:
     model = Bert()
     model.embeddings.requires_grad_(False)
     model.encoder.requires_grad_(False)
-    optimizer = torch.optim.AdamW((p for p in model.parameters() if p.requires_grad), lr=1e-3)
+    optimizer = torch.optim.AdamW(trained(model), lr=1e-3)
     step = classification(model, optimizer, labelled_sentences())
     return Subject(model, [optimizer], step)
 
@@ -61,7 +62,7 @@ def frozen_stochastic_depth() -> Subject:
     model = ConvNext(drop_path=0.3)
     model.stem.requires_grad_(False)
     model.stages.requires_grad_(False)
-    optimizer = torch.optim.SGD((p for p in model.parameters() if p.requires_grad), lr=0.1)
+    optimizer = torch.optim.SGD(trained(model), lr=0.1)
     return Subject(model, [optimizer], classification(model, optimizer, images()))
 
 

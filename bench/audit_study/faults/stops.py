@@ -13,6 +13,7 @@ from bench.audit.subject import Subject
 from bench.audit_study.architectures import Gan, Siamese, Tagger, UNet, mobilenet_v3, swin, vit
 from bench.audit_study.batches import CLASSES, images, sentences
 from bench.audit_study.set_up import fault
+from bench.audit_study.trained import trained
 
 
 @fault("tagger", "step-raised")
@@ -20,7 +21,7 @@ def last_batch_is_smaller() -> Subject:
     """The recurrent state is kept from batch to batch, and the last batch is smaller."""
     model = Tagger()
     model.vectors.requires_grad_(False)
-    optimizer = torch.optim.Adam((p for p in model.parameters() if p.requires_grad), lr=1e-3)
+    optimizer = torch.optim.Adam(trained(model), lr=1e-3)
     data = TensorDataset(sentences(14), torch.randint(CLASSES, (14, 8)))
     batches = iter(DataLoader(data, batch_size=4))
     state: Any = None
@@ -42,7 +43,7 @@ def graph_of_the_last_step() -> Subject:
     """The recurrent state is not detached: the second step goes back through the first."""
     model = Tagger(nn.GRU)
     model.vectors.requires_grad_(False)
-    optimizer = torch.optim.SGD((p for p in model.parameters() if p.requires_grad), lr=0.1)
+    optimizer = torch.optim.SGD(trained(model), lr=0.1)
     tokens, tags = sentences(), torch.randint(CLASSES, (4, 8))
     state: Any = None
 
@@ -81,7 +82,7 @@ def encoder_in_inference_mode() -> Subject:
     """The same with a U-Net whose skips are inference tensors."""
     model = UNet(norm=lambda width: nn.GroupNorm(2, width))
     model.encoder.requires_grad_(False)
-    optimizer = torch.optim.Adam((p for p in model.parameters() if p.requires_grad), lr=1e-3)
+    optimizer = torch.optim.Adam(trained(model), lr=1e-3)
     inputs = torch.randn(2, 3, 16, 16)
     target = torch.randint(CLASSES, (2, 16, 16))
 
@@ -142,7 +143,7 @@ def logarithm_of_zero() -> Subject:
     """`log` of a softmax that has reached 0."""
     model = swin()
     model.features.requires_grad_(False)
-    optimizer = torch.optim.SGD((p for p in model.parameters() if p.requires_grad), lr=0.1)
+    optimizer = torch.optim.SGD(trained(model), lr=0.1)
     inputs, _ = images()
 
     def step() -> None:
