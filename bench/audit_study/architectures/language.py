@@ -45,7 +45,7 @@ class GptBlock(nn.Module):
         )
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Any:
         """The shape of `x` `(count, length, width)`."""
         count, length, _ = x.shape
         q, k, v = (

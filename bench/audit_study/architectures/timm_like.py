@@ -42,13 +42,13 @@ class ConvNextBlock(nn.Module):
         self.gamma = nn.Parameter(torch.full((width,), 0.1))
         self.drop_path = DropPath(drop_path)
 
-    def branch(self, x: Tensor) -> Tensor:
+    def branch(self, x: Tensor) -> Any:
         """What is added to `x` `(count, width, height, width)`."""
         y = self.norm(self.dwconv(x).permute(0, 2, 3, 1))
         y = self.gamma * self.pwconv2(functional.gelu(self.pwconv1(y)))
         return y.permute(0, 3, 1, 2)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Any:
         """The shape of `x`."""
         return x + self.drop_path(self.branch(x))
 
@@ -77,7 +77,7 @@ class ScaledStdConv2d(nn.Conv2d):
         super().__init__(*args, **options)
         self.gain = nn.Parameter(torch.ones(self.out_channels, 1, 1, 1))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Any:
         """The shape of a convolution."""
         variance, mean = torch.var_mean(self.weight, dim=(1, 2, 3), keepdim=True)
         weight = self.gain * (self.weight - mean) * torch.rsqrt(variance + 1e-6)
@@ -111,7 +111,7 @@ class MixerBlock(nn.Module):
         self.norm2 = nn.LayerNorm(width)
         self.mlp_channels = nn.Sequential(nn.Linear(width, 32), nn.GELU(), nn.Linear(32, width))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Any:
         """The shape of `x` `(count, tokens, width)`."""
         x = x + self.mlp_tokens(self.norm1(x).transpose(1, 2)).transpose(1, 2)
         return x + self.mlp_channels(self.norm2(x))

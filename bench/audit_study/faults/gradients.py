@@ -40,8 +40,9 @@ def detached_branch() -> Subject:
 
     class Detaching(ConvNext):
         def forward(self, images: torch.Tensor) -> Any:
-            x = self.stages[0](self.stem(images))
-            x = x + self.stages[1].branch(x).detach()
+            first, second = self.stages
+            x = first(self.stem(images))
+            x = x + second.branch(x).detach()  # type: ignore[operator]
             return self.head(self.norm(x.mean((2, 3))))
 
     model = Detaching()
@@ -132,7 +133,7 @@ def property_under_no_grad() -> Subject:
 
     class Pooled(Mixer):
         @property
-        def pooled(self) -> torch.Tensor:
+        def pooled(self) -> Any:
             with torch.no_grad():
                 return self.norm(self.hidden).mean(1)
 

@@ -21,6 +21,7 @@ from bench.audit_study.batches import (
     images,
 )
 from bench.audit_study.set_up import fault
+from bench.audit_study.trained import trained
 
 
 class Lion(torch.optim.Optimizer):
@@ -30,7 +31,7 @@ class Lion(torch.optim.Optimizer):
         super().__init__(params, {"lr": lr, "decay": decay, "beta": 0.9})
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
         """Decay first, then the signs."""
         for group in self.param_groups:
             for parameter in group["params"]:
@@ -56,7 +57,9 @@ class PlainSgd:
     """An optimizer that is no `torch.optim.Optimizer`."""
 
     def __init__(self, params: Any, lr: float, decay: float) -> None:
-        self.param_groups = [{"params": list(params), "lr": lr, "decay": decay}]
+        self.param_groups: list[dict[str, Any]] = [
+            {"params": list(params), "lr": lr, "decay": decay}
+        ]
 
     def zero_grad(self) -> None:
         """Forget the gradients."""
@@ -95,7 +98,7 @@ def rprop_at_zero() -> Subject:
     model = Mixer()
     rest = [p for n, p in model.named_parameters() if not n.startswith("stem")]
     optimizer = torch.optim.Rprop(
-        [{"params": model.stem.parameters(), "lr": 0.0}, {"params": rest}], lr=1e-3
+        [{"params": trained(model.stem), "lr": 0.0}, {"params": rest, "lr": 1e-3}]
     )
     return Subject(model, [optimizer], classification(model, optimizer, images()))
 

@@ -127,7 +127,7 @@ def clip_with_a_rate_of_zero() -> Subject:
     model = Gpt(tied=False)
     rest = [p for n, p in model.named_parameters() if not n.startswith("h.")]
     optimizer = torch.optim.AdamW(
-        [{"params": model.h.parameters(), "lr": 0.0}, {"params": rest}], lr=1e-3
+        [{"params": trained(model.h), "lr": 0.0}, {"params": rest, "lr": 1e-3}]
     )
     tokens = sentences()
 

@@ -82,7 +82,7 @@ class FirstGroupOnly(torch.optim.Optimizer):
         super().__init__(params, {"lr": lr})
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
         """Descend."""
         group = self.param_groups[0]
         for parameter in group["params"]:
@@ -142,8 +142,8 @@ def rate_below_the_precision() -> Subject:
         parameter.requires_grad = name.endswith("norm2.weight")
     optimizer = torch.optim.AdamW(
         [
-            {"params": [model.blocks[0].norm2.weight, model.blocks[1].norm2.weight], "lr": 1e-9},  # type: ignore[union-attr]
-            {"params": model.head.parameters()},
+            {"params": trained(model.blocks), "lr": 1e-9},
+            {"params": trained(model.head), "lr": 1e-3},
         ],
         lr=1e-3,
         weight_decay=0.0,
