@@ -1,0 +1,157 @@
+"""What is counted from outcomes, and how it is told; outcomes here are synthetic."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+import pytest
+from click.testing import CliRunner
+
+from bench.audit_study import outputs
+from bench.audit_study.__main__ import main
+from bench.audit_study.outcome import Outcome, holds
+from bench.audit_study.report import complaints, report
+from bench.audit_study.score import by_rule, lines
+from bench.records.audit import Finding
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def finding(rule: str, *where: str, severity: Literal["notice", "error"] = "error") -> Finding:
+    return Finding(rule, severity, list(where), "it moved", "because", "model.eval()")
+
+
+def outcome(*findings: Finding, **changed: Any) -> Outcome:
+    fields: dict[str, Any] = {
+        "name": "synthetic",
+        "kind": "fault",
+        "architecture": "mlp",
+        "about": "A made-up mistake.",
+        "expected": ["stale-gradient"],
+        "where": ["body.0.weight"],
+        "also": [],
+        "findings": list(findings),
+        "failed": None,
+        "seconds": 0.5,
+    }
+    return Outcome(**(fields | changed))
+
+
+def clean(*findings: Finding, also: tuple[str, ...] = ()) -> Outcome:
+    return outcome(*findings, kind="clean", expected=[], where=[], also=list(also))
+
+
+def test_a_finding_of_the_expected_rule_at_the_place_is_found_and_right() -> None:
+    one = outcome(finding("stale-gradient", "body.0.weight", "body.0.bias"))
+    assert one.found
+    assert one.right_cause
+    assert one.faultless
+    assert complaints(one) == []
+
+
+def test_a_notice_finds_nothing() -> None:
+    one = outcome(finding("stale-gradient", "body.0.weight", severity="notice"))
+    assert not one.found
+    assert "missed" in complaints(one)[0]
+
+
+def test_another_rule_at_the_place_is_found_with_a_wrong_cause_and_a_false_alarm() -> None:
+    one = outcome(finding("lr-revived", "body.0.weight"))
+    assert one.found
+    assert not one.right_cause
+    assert [alarm.rule for alarm in one.false_alarms] == ["lr-revived"]
+    assert len(complaints(one)) == 2
+
+
+def test_the_expected_rule_elsewhere_is_not_right() -> None:
+    one = outcome(finding("stale-gradient", "head.weight"))
+    assert not one.found
+    assert not one.right_cause
+
+
+def test_a_rule_that_is_true_as_well_is_no_false_alarm() -> None:
+    one = outcome(
+        finding("stale-gradient", "body.0.weight"), finding("unused", "aux"), also=["unused"]
+    )
+    assert one.faultless
+
+
+def test_a_clean_set_up_may_have_a_notice_of_waste_that_is_there() -> None:
+    assert clean(
+        finding("state-for-frozen", "body", severity="notice"), also=("state-for-frozen",)
+    ).faultless
+
+
+def test_a_notice_of_no_waste_and_an_alarm_are_told_of_a_clean_set_up() -> None:
+    notice = finding("state-for-frozen", "body", severity="notice")
+    assert "no such waste" in complaints(clean(notice))[0]
+    assert "false alarm" in complaints(clean(finding("unused", "aux")))[0]
+
+
+def test_an_audit_that_failed_is_told_by_its_exception() -> None:
+    assert complaints(outcome(failed="ValueError: no")) == ["the audit failed: ValueError: no"]
+
+
+@pytest.mark.parametrize(
+    ("where", "name", "held"),
+    [
+        (["a.b"], "a.b", True),
+        (["a"], "a.b", True),
+        (["a.b.c"], "a.b", True),
+        (["module.a.b"], "a.b", True),
+        (["a.bc"], "a.b", False),
+        ([], "a", False),
+    ],
+)
+def test_a_name_is_held_by_itself_and_by_what_is_around_or_in_it(
+    where: list[str], name: str, held: bool
+) -> None:
+    assert holds(where, name) == held
+
+
+def test_counts_become_rates_and_nothing_to_count_becomes_none() -> None:
+    found = outcome(finding("stale-gradient", "body.0.weight"))
+    rates = {line.what: line.rate for line in lines([found, outcome()])}
+    recall = rates["planted faults that were found"]
+    assert recall is not None
+    assert (recall.count, recall.of) == (1, 2)
+    assert recall.low < 0.5 < recall.high
+    assert rates["clean set-ups with a false alarm"] is None
+
+
+def test_a_fault_is_counted_under_its_first_rule() -> None:
+    one = outcome(finding("unused", "body.0.weight"), expected=["unused", "severed"])
+    (line,) = by_rule([one])
+    assert (line.rule, line.planted, line.found, line.right) == ("unused", 1, 1, 1)
+
+
+def test_the_report_says_what_went_wrong_or_that_nothing_did() -> None:
+    good = outcome(finding("stale-gradient", "body.0.weight"))
+    assert b"Nothing: no miss" in report([good, clean()], "2.0")
+    bad = report([outcome(), clean()], "2.0").decode()
+    assert "- `synthetic`: missed; expected `stale-gradient`, it said nothing" in bad
+
+
+def test_the_report_of_no_outcomes_is_a_page_nevertheless() -> None:
+    assert report([], "2.0").startswith(b"# How often is the auditor wrong?")
+
+
+def test_the_json_can_be_read_again(tmp_path: Path) -> None:
+    one = outcome(finding("stale-gradient", "body.0.weight"))
+    _, file = outputs.write(tmp_path, [one], "2.0")
+    document = msgspec.json.decode(file.read_bytes())
+    assert msgspec.convert(document["outcomes"], list[Outcome]) == [one]
+
+
+def test_an_unknown_set_up_is_refused_with_a_near_match() -> None:
+    told = CliRunner().invoke(main, ["--only", "flag-misspelled"])
+    assert told.exit_code == 2
+    assert "flag-misspelt" in told.output
+
+
+def test_a_single_set_up_can_be_audited_and_writes_nothing(tmp_path: Path) -> None:
+    told = CliRunner().invoke(main, ["--only", "flag-misspelt", "--results", str(tmp_path)])
+    assert told.exit_code == 0
+    assert not list(tmp_path.iterdir())
