@@ -4,6 +4,7 @@ from bench.audit_study.faults import (
     flags,
     gradients,
     history,
+    kinds,
     loops,
     normalisation,
     optimizers,
@@ -20,6 +21,7 @@ FAULTS = gathered(
     (
         normalisation,
         history,
+        kinds,
         optimizers,
         schedule,
         flags,
@@ -30,5 +32,6 @@ FAULTS = gathered(
         stops,
         passing,
         loops,
+        kinds,
     )
 )
