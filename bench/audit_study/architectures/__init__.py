@@ -1,5 +1,6 @@
 """What is trained in the study; images are 16 by 16, texts of 8 tokens."""
 
+from bench.audit_study.architectures.fourier import SpectralConv
 from bench.audit_study.architectures.hub import INSTALLED, hub_bert, hub_gpt2
 from bench.audit_study.architectures.language import (
     WIDTH,
@@ -35,6 +36,7 @@ __all__ = [
     "Mixer",
     "NormFreeNet",
     "Siamese",
+    "SpectralConv",
     "Tagger",
     "Translator",
     "UNet",

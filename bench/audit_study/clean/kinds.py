@@ -9,9 +9,8 @@ from torch import nn
 from torch.nn import functional
 
 from bench.audit.subject import Subject
-from bench.audit_study.architectures import ConvNext, Tagger, vit
+from bench.audit_study.architectures import ConvNext, SpectralConv, Tagger, vit
 from bench.audit_study.batches import CLASSES, images, sentences
-from bench.audit_study.faults.kinds import SpectralConv
 from bench.audit_study.set_up import clean
 from bench.audit_study.trained import trained
 

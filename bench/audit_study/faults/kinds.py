@@ -9,23 +9,9 @@ from torch import nn
 from torch.nn import functional
 
 from bench.audit.subject import Subject
-from bench.audit_study.architectures import NormFreeNet, vit
+from bench.audit_study.architectures import NormFreeNet, SpectralConv, vit
 from bench.audit_study.batches import CLASSES, images
 from bench.audit_study.set_up import fault
-
-
-class SpectralConv(nn.Module):
-    """A Fourier layer with a complex weight, as in neural operators."""
-
-    def __init__(self, width: int, modes: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(width, width, modes, dtype=torch.cfloat) / width)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """The shape of `x` `(count, width, length)`."""
-        modes = self.weight.shape[-1]
-        spectrum = torch.fft.rfft(x)[..., :modes]
-        return torch.fft.irfft(torch.einsum("bim,iom->bom", spectrum, self.weight), n=x.shape[-1])
 
 
 @fault("mlp", "no-op-freeze", where=("operator.weight",))
