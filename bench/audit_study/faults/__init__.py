@@ -21,7 +21,6 @@ FAULTS = gathered(
     (
         normalisation,
         history,
-        kinds,
         optimizers,
         schedule,
         flags,
