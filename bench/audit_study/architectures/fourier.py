@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -13,7 +15,7 @@ class SpectralConv(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.randn(width, width, modes, dtype=torch.cfloat) / width)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor) -> Any:
         """The shape of `x` `(count, width, length)`."""
         modes = self.weight.shape[-1]
         spectrum = torch.fft.rfft(x)[..., :modes]
