@@ -15,6 +15,19 @@ from __future__ import annotations
 
 from bench.records.audit import AUDIT_SCHEMA, Audit, Finding, KeptBy
 from bench.records.cell import Cell
+from bench.records.claims import (
+    CLAIMS_SCHEMA,
+    Answer,
+    Arm,
+    Claims,
+    ClaimVerdict,
+    Cost,
+    Curve,
+    Denoising,
+    Figure,
+    Source,
+    StrategyResult,
+)
 from bench.records.cost import Counters, Memory, Split
 from bench.records.drift import Drift, Midway, Moved
 from bench.records.hazards import (
@@ -43,17 +56,26 @@ from bench.records.timing import (
 
 __all__ = [
     "AUDIT_SCHEMA",
+    "CLAIMS_SCHEMA",
     "CONFIDENCE",
     "HAZARDS_SCHEMA",
     "OUTCOMES",
     "PHASES",
     "SCHEMA",
+    "Answer",
+    "Arm",
     "Audit",
     "Cell",
+    "ClaimVerdict",
+    "Claims",
+    "Cost",
     "Counters",
+    "Curve",
+    "Denoising",
     "Drift",
     "Dtype",
     "Energy",
+    "Figure",
     "Finding",
     "Gpu",
     "Hazard",
@@ -76,7 +98,9 @@ __all__ = [
     "Request",
     "Run",
     "Samples",
+    "Source",
     "Split",
+    "StrategyResult",
     "Summary",
     "Telemetry",
     "TorchSettings",
