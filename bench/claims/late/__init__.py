@@ -1,0 +1,1 @@
+"""Flags that are set late: before the weights, in mid-training, after a wrap or a compilation."""
