@@ -12,6 +12,7 @@ import click
 
 from bench import __version__
 from bench.cli.audit import audit
+from bench.cli.claims import claims
 from bench.cli.collection import collection
 from bench.cli.compare import compare
 from bench.cli.exits import INTERRUPTED
@@ -61,5 +62,6 @@ for command in (
     gate,
     hazards,
     audit,
+    claims,
 ):
     main.add_command(command)

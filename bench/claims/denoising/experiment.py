@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
 import tempfile
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -15,6 +14,7 @@ import torch
 
 from bench.claims.denoising.arms import ARMS, TOLD
 from bench.claims.denoising.tasks import learn_arm, learn_classifier, learn_under
+from bench.run.machine import physical_cores
 from bench.records import Arm, Curve, Denoising, StrategyResult
 from bench.workloads.digits import HELD_OUT
 from strategies import ROSTER
@@ -119,7 +119,7 @@ def _strategy(name: str, each: list[UnderStrategy]) -> StrategyResult:
 @contextmanager
 def _workers(settings: Settings, progress: Progress) -> Iterator[Carry]:
     """Something that carries tasks out, in this process or in several."""
-    count = settings.processes or len(os.sched_getaffinity(0))
+    count = settings.processes or physical_cores()
     if count == 1:
         threads = torch.get_num_threads()
         torch.set_num_threads(1)

@@ -28,10 +28,10 @@ class Settings:
     noises: tuple[float, ...] = NOISES
     curve_noise: float = 4.0
     strategy_noise: float = 4.0
-    classifier_steps: int = 200
-    steps: int = 120
+    classifier_steps: int = 300
+    steps: int = 100
     batch: int = 32
-    looks: int = 6
-    strategy_steps: int = 60
+    looks: int = 5
+    strategy_steps: int = 40
     strategy_batches: int = 20
     processes: int | None = None
