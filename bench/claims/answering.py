@@ -59,6 +59,7 @@ def answer_all(numbers: Sequence[int], laboratory: Laboratory) -> Claims:
         answers=answers,
         costs=costs(laboratory.run) if timed else [],
         denoising=laboratory.denoising if whole.get(EXPERIMENT) is not None else None,
+        run=laboratory.run if timed else None,
     )
 
 

@@ -209,7 +209,9 @@ class MoreEfficientGraph(Claim["list[Versus]"]):
             figures += [
                 figure(f"{pair.workload}, nodes, flag off", nodes, "nodes"),
                 figure(f"{pair.workload}, nodes, learning rate 0", other_nodes, "nodes"),
-                figure(f"{pair.workload}, backward FLOPs", _share(mine, other, "backward_flops"), "×"),
+                figure(
+                    f"{pair.workload}, backward FLOPs", _share(mine, other, "backward_flops"), "×"
+                ),
                 figure(f"{pair.workload}, saved bytes", _share(mine, other, "saved_bytes"), "×"),
                 *_time_figures(pair),
             ]

@@ -136,7 +136,9 @@ class OthersUnaffected(Claim[OthersGradients]):
             said = f"All {total} gradients are the same to the bit in all three topologies."
             return Judged("holds", [said], figures)
         figures.append(figure("largest relative difference", worst))
-        said = f"Gradients differ with the frozen part {listed(moved)}, by {worst:.1e} of their size."
+        said = (
+            f"Gradients differ with the frozen part {listed(moved)}, by {worst:.1e} of their size."
+        )
         if worst <= ROUNDING:
             return Judged(
                 "holds only when", [said], figures, "rounding in the last bits does not matter"
@@ -315,7 +317,7 @@ class NothingToZero(Claim[PiledUp]):
         ]
         figures = [
             figure(f"norm after step {step}", norm)
-            for step, norm in zip(outcome.steps, outcome.norms, strict=True)
+            for step, norm in reversed(list(zip(outcome.steps, outcome.norms, strict=True)))
         ]
         figures += [
             figure("norm with the flag off", outcome.with_flag_off),

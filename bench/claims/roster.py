@@ -13,7 +13,12 @@ from bench.claims.cost import (
 )
 from bench.claims.denoising.question import LearnsFromNoise
 from bench.claims.flags import ApplyEqualsLoop
-from bench.claims.gradients import NoGradientStored, NothingToZero, OthersUnaffected, ReachesTheInput
+from bench.claims.gradients import (
+    NoGradientStored,
+    NothingToZero,
+    OthersUnaffected,
+    ReachesTheInput,
+)
 from bench.claims.late.moments import BeforeTheLoop
 from bench.claims.learning_rate import LearningRateZero
 from bench.claims.moving import GradientStays, NoUpdates

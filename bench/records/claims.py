@@ -6,7 +6,7 @@ from typing import Literal
 
 from bench.records.machine import Machine
 from bench.records.record import Record, Verdict
-from bench.records.run import Project
+from bench.records.run import Project, Run
 from bench.records.timing import Interval
 
 CLAIMS_SCHEMA = 1
@@ -143,7 +143,11 @@ class Cost(Record, frozen=True):
 
 
 class Claims(Record, frozen=True, omit_defaults=False):
-    """The answers of one invocation; `denoising` and `costs` where a claim that needs them ran."""
+    """The answers of one invocation.
+
+    `denoising`, and `costs` with the `run` that they are read from, are there where a claim that
+    needs them was measured.
+    """
 
     schema: int
     started: str
@@ -154,3 +158,4 @@ class Claims(Record, frozen=True, omit_defaults=False):
     answers: list[Answer]
     costs: list[Cost] = []
     denoising: Denoising | None = None
+    run: Run | None = None

@@ -67,14 +67,10 @@ def experiment(settings: Settings, progress: Progress) -> Denoising:
         clean=[clean[seed] for seed in seeds],
         arms=[_arm(place, found, settings) for place in range(len(ARMS))],
         curves=[
-            _curve(place, found, settings)
-            for place, noise in arms
-            if noise == settings.curve_noise
+            _curve(place, found, settings) for place, noise in arms if noise == settings.curve_noise
         ],
         strategy_noise=settings.strategy_noise,
-        strategies=[
-            _strategy(name, [found[name, seed] for seed in seeds]) for name in ROSTER
-        ],
+        strategies=[_strategy(name, [found[name, seed] for seed in seeds]) for name in ROSTER],
     )
 
 

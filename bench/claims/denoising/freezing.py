@@ -75,9 +75,7 @@ def _verdict(
     return judge(drift, "float32", is_reference=strategy == "full")
 
 
-def _observed(
-    strategy: str, classifier: nn.Module, seed: int, settings: Settings
-) -> Observation:
+def _observed(strategy: str, classifier: nn.Module, seed: int, settings: Settings) -> Observation:
     return observe(_training(strategy, classifier, seed, settings), _VERDICT_STEPS)
 
 

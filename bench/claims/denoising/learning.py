@@ -105,9 +105,7 @@ def train_arm(
     return Trained(found, [*read, (settings.steps, found)] if looks else [])
 
 
-def noisy_batches(
-    noise: float, seed: int, count: int, batch: int
-) -> list[tuple[Tensor, Tensor]]:
+def noisy_batches(noise: float, seed: int, count: int, batch: int) -> list[tuple[Tensor, Tensor]]:
     """Batches with their noise, of training digits."""
     generator = torch.Generator().manual_seed(_TRAINING + seed)
     return [

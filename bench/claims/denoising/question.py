@@ -81,16 +81,16 @@ def _learns(learned: list[Difference]) -> str:
     if rest:
         told = [f"{_points(one.points, signed=True)} at noise {one.noise:g}" for one in rest]
         none = f"gains nothing beyond doubt: {listed(told)}"
-        said = f"{said}; elsewhere it {none}" if better else f"One new layer, trained at once, {none}"
+        said = (
+            f"{said}; elsewhere it {none}" if better else f"One new layer, trained at once, {none}"
+        )
     return said + "."
 
 
 def _remedies(found: Denoising) -> list[str]:
     """What each advice adds to the same adapter trained at once."""
     usual, deep = ArmPlan("usual start", 1), ArmPlan("at once", _DEEP)
-    said = [
-        _compared(f"More layers ({_DEEP} for 1, at once)", differences(found, deep, AT_ONCE))
-    ]
+    said = [_compared(f"More layers ({_DEEP} for 1, at once)", differences(found, deep, AT_ONCE))]
     for way, told in (("curriculum", "A noise curriculum"), ("denoiser", "Denoiser pretraining")):
         for layers in LAYERS:
             mine, other = ArmPlan(way, layers), ArmPlan("at once", layers)  # type: ignore[arg-type]
@@ -142,7 +142,10 @@ def _possible(found: Denoising) -> str:
         whole = [f"{mean(everything[n]).value:.0%} at {n:g}" for n in lost if n in everything]
         said += (
             f" From noise {min(lost):g} on nothing brings a frozen classifier to {_USABLE:.0%}"
-            + (f"; training the whole classifier on the noise reaches {listed(whole)}." * bool(whole))
+            + (
+                f"; training the whole classifier on the noise reaches {listed(whole)}."
+                * bool(whole)
+            )
         )
     return said
 
@@ -174,13 +177,13 @@ def _strategies(found: Denoising) -> str:
 
 
 def _figures(found: Denoising, learned: Iterable[Difference]) -> Iterable[Figure]:
-    clean = mean(found.clean)
-    yield Figure("clean digits, classifier", clean.value, "%", clean.low, clean.high)
     for one in learned:
         yield Figure(
             f"one layer at once less classifier alone, noise {one.noise:g}",
             one.points.value, "points", one.points.low, one.points.high,
         )  # fmt: skip
+    clean = mean(found.clean)
+    yield Figure("clean digits, classifier", clean.value, "%", clean.low, clean.high)
     for arm in ARMS:
         for noise, values in accuracies(found, arm).items():
             level = mean(values)

@@ -80,12 +80,14 @@ class BeforeTheLoop(Claim[LateFlags]):
         if not outcome.wrapped[early].works:
             said.append(f"Even set {early}, {outcome.wrapped[early].error or 'it did not work'}.")
         figures = [
+            figure("later moments that work", sum(works.values())),
+            figure("later moments tried", len(works)),
+        ]
+        figures += [
             figure(f"moved, {name}: {optimizer}", size)
             for name, sizes in outcome.midway.items()
             for optimizer, size in sizes.items()
         ]
-        figures.append(figure("later moments that work", sum(works.values())))
-        figures.append(figure("later moments tried", len(works)))
         if not failing:
             return Judged("false", said, figures)
         if len(failing) == len(works):
@@ -104,7 +106,11 @@ def _said(outcome: LateFlags, works: dict[str, bool]) -> list[str]:
         moved = [f"{size:.2g} with {optimizer}" for optimizer, size in sizes.items() if size]
         said.append(
             f"In mid-training with {name}: "
-            + (f"a frozen weight goes on moving, by {listed(moved)}." if moved else "nothing moves.")
+            + (
+                f"a frozen weight goes on moving, by {listed(moved)}."
+                if moved
+                else "nothing moves."
+            )
         )
     for moment, found in outcome.wrapped.items():
         if found.works or moment == next(iter(outcome.wrapped)):
