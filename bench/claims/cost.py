@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from bench.records import Cost, Figure, Interval
 
 _TIMED = (
-    "A run as `freezebench run` makes it: strategies in turns, several lives, intervals of 95% over "
-    "the lives; FLOPs, nodes and bytes of the same cells, exact."
+    "A run as `freezebench run` makes it: strategies in turns, several lives, intervals of 95% "
+    "over the lives; FLOPs, nodes and bytes of the same cells, exact."
 )
 
 

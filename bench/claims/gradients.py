@@ -214,8 +214,8 @@ class ReachesTheInput(Claim[ThroughFrozen]):
         fell = outcome.loss_after < outcome.loss_before
         said = [
             f"In {outcome.steps} steps the loss of the batches went from {outcome.loss_before:.3f} "
-            f"to {outcome.loss_after:.3f}; {max(outcome.others_moved.values())} tensors outside the "
-            "new layer moved."
+            f"to {outcome.loss_after:.3f}; {max(outcome.others_moved.values())} tensors outside "
+            "the new layer moved."
         ]
         figures = [
             figure("loss before", outcome.loss_before),

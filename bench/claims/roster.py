@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bench.claims.claim import Claim
 from bench.claims.cost import (
     FeatureExtractorFrozen,
     MoreEfficientGraph,
@@ -22,6 +21,9 @@ from bench.claims.gradients import (
 from bench.claims.late.moments import BeforeTheLoop
 from bench.claims.learning_rate import LearningRateZero
 from bench.claims.moving import GradientStays, NoUpdates
+
+if TYPE_CHECKING:
+    from bench.claims.claim import Claim
 
 ROSTER: dict[int, type[Claim[Any]]] = {
     claim.number: claim

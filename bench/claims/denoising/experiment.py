@@ -14,8 +14,8 @@ import torch
 
 from bench.claims.denoising.arms import ARMS, TOLD
 from bench.claims.denoising.tasks import learn_arm, learn_classifier, learn_under
-from bench.run.machine import physical_cores
 from bench.records import Arm, Curve, Denoising, StrategyResult
+from bench.run.machine import physical_cores
 from bench.workloads.digits import HELD_OUT
 from strategies import ROSTER
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from bench.claims.denoising.settings import Settings
     from bench.run.progress import Progress
 
-    Task = tuple[Callable[..., Any], *tuple[Any, ...]]
+    Task = tuple[Callable[..., Any], tuple[Any, ...]]
     Carry = Callable[[Mapping[Hashable, Task]], dict[Hashable, Any]]
 
 
@@ -50,13 +50,13 @@ def experiment(settings: Settings, progress: Progress) -> Denoising:
         _workers(settings, progress) as carry,
     ):
         common = (settings, Path(scratch))
-        clean = carry({seed: (learn_classifier, seed, *common) for seed in seeds})
+        clean = carry({seed: (learn_classifier, (seed, *common)) for seed in seeds})
         rest: dict[Hashable, Task] = {
-            (place, noise, seed): (learn_arm, place, noise, seed, *common)
+            (place, noise, seed): (learn_arm, (place, noise, seed, *common))
             for place, noise in arms
             for seed in seeds
         }
-        rest |= {(n, seed): (learn_under, n, seed, *common) for n in ROSTER for seed in seeds}
+        rest |= {(n, seed): (learn_under, (n, seed, *common)) for n in ROSTER for seed in seeds}
         found = carry(rest)
     return Denoising(
         noises=list(settings.noises),
@@ -122,7 +122,7 @@ def _workers(settings: Settings, progress: Progress) -> Iterator[Carry]:
 
         def here(tasks: Mapping[Hashable, Task]) -> dict[Hashable, Any]:
             found = {}
-            for name, (function, *arguments) in tasks.items():
+            for name, (function, arguments) in tasks.items():
                 with torch.random.fork_rng(devices=[]):
                     found[name] = function(*arguments)
                 progress.advance(1)
@@ -137,7 +137,9 @@ def _workers(settings: Settings, progress: Progress) -> Iterator[Carry]:
     pool = ProcessPoolExecutor(count, mp_context=context, initializer=_begin_worker)
 
     def there(tasks: Mapping[Hashable, Task]) -> dict[Hashable, Any]:
-        waiting = {pool.submit(*task): name for name, task in tasks.items()}
+        waiting = {
+            pool.submit(function, *arguments): name for name, (function, arguments) in tasks.items()
+        }
         found = {}
         for future in as_completed(waiting):
             found[waiting[future]] = future.result()

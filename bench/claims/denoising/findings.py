@@ -1,4 +1,4 @@
-"""What the accuracies say: means, differences between arms of one seed, and which are beyond doubt."""
+"""What the accuracies say: means, differences paired by seed, and which are beyond doubt."""
 
 from __future__ import annotations
 

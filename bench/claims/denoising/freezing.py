@@ -57,7 +57,9 @@ def train_under(
             training.step(PhaseMarks())
         # What a strategy did to the model (buffers for parameters, hooks) stays in use.
         after = accuracy(training.model.eval(), noise, seed)
-        verdict, why = ("ok", "") if seed else _verdict(strategy, classifier, seed, settings)
+        if seed:
+            return UnderStrategy("ok", "", before, after)
+        verdict, why = _verdict(strategy, classifier, seed, settings)
     except NothingReachesTheLossError:
         return UnderStrategy("severed", NOTHING_REACHES_THE_LOSS, before, before)
     except Exception as error:  # a strategy may fail as it likes

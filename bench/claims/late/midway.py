@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import copy
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
 from bench.workloads.seeding import seeded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 STEPS = 5
 
@@ -30,11 +34,12 @@ def drift_midway(optimizer: str, gradients: str) -> float:
         gradients: a key of `MIDWAY`: what became of the last step's.
     """
     model, images, labels = _small()
-    made = {
+    make: dict[str, Callable[[Iterator[nn.Parameter]], torch.optim.Optimizer]] = {
         "SGD with momentum": lambda p: torch.optim.SGD(p, lr=1e-2, momentum=0.9),
         "Adam": lambda p: torch.optim.Adam(p, lr=1e-2),
         "AdamW": lambda p: torch.optim.AdamW(p, lr=1e-2),
-    }[optimizer](model.parameters())
+    }
+    made = make[optimizer](model.parameters())
     frozen, trainable = list(model[0].parameters()), list(model[2].parameters())
     for _ in range(STEPS):
         made.zero_grad()

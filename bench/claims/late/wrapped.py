@@ -127,12 +127,13 @@ def _main(folder: Path) -> None:
 def _train(*, flags_first: bool, find_unused: bool) -> tuple[str, bool, torch.Tensor]:
     """The error if one was raised, whether the frozen part stayed, and the trained part."""
     torch.manual_seed(0)
-    model = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 3))
-    start = model[0].weight.detach().clone()
+    frozen = nn.Linear(6, 8)
+    model = nn.Sequential(frozen, nn.ReLU(), nn.Linear(8, 3))
+    start = frozen.weight.detach().clone()
     if flags_first:
-        model[0].requires_grad_(False)
+        frozen.requires_grad_(False)
     parallel = DistributedDataParallel(model, find_unused_parameters=find_unused)
-    model[0].requires_grad_(False)
+    frozen.requires_grad_(False)
     optimizer = torch.optim.SGD(model[2].parameters(), lr=0.1)
     torch.manual_seed(1 + distributed.get_rank())  # other samples in each process
     error = ""
@@ -145,7 +146,7 @@ def _train(*, flags_first: bool, find_unused: bool) -> tuple[str, bool, torch.Te
     except RuntimeError as problem:
         error = str(problem).split(". ")[0].splitlines()[0]
     trained = torch.cat([parameter.detach().flatten() for parameter in model[2].parameters()])
-    return error, bool(torch.equal(model[0].weight, start)), trained
+    return error, bool(torch.equal(frozen.weight, start)), trained
 
 
 if __name__ == "__main__":

@@ -110,8 +110,8 @@ def _measured(found: Claims) -> str:
         f"- Machine: {machine.cpu}, {machine.cores} cores, {machine.memory_bytes / 2**30:.0f} GiB; "
         f"{machine.os}, Python {machine.python}, torch {machine.torch}; {code}; "
         f"{found.started}, {duration(found.seconds)} in all.",
-        "- A verdict is computed from the figures by the rule that stands with it. A claim is in our "
-        "words.",
+        "- A verdict is computed from the figures by the rule that stands with it. Claims are in "
+        "our words.",
     ]
     run = found.run
     if run is not None:
@@ -127,10 +127,11 @@ def _measured(found: Claims) -> str:
     if noisy is not None:
         lines.append(
             f"- Noisy digits: {len(noisy.seeds)} seeds, each with a classifier (clean held-out "
-            f"digits: {min(noisy.clean):.1%} to {max(noisy.clean):.1%}), adapters, batches and noise "
-            f"of its own; {noisy.steps} steps of {noisy.batch} images in every arm; "
-            f"{noisy.held_out} held-out digits under two draws of the noise. Differences are paired "
-            "by seed, and what is beyond doubt is decided for all noise levels together (Holm)."
+            f"digits: {min(noisy.clean):.1%} to {max(noisy.clean):.1%}), adapters, batches and "
+            f"noise of its own; {noisy.steps} steps of {noisy.batch} images in every arm; "
+            f"{noisy.held_out} held-out digits under two draws of the noise. Differences are "
+            "paired by seed, and what is beyond doubt is decided for all noise levels together, by "
+            "Holm's method."
         )
         lines += [f"  - {arm.name}: {arm.told}" for arm in noisy.arms]
     return "\n".join(lines)

@@ -32,8 +32,8 @@ def draw(found: Claims) -> Figure | None:
             for one in verdicts
         ]
         note = (
-            f"Accuracy after training less before, at noise {noisy.strategy_noise:g}, one layer, by "
-            f"the same steps under each strategy. Means over {len(noisy.seeds)} seeds with 95% "
+            f"Accuracy after training less before, at noise {noisy.strategy_noise:g}, one layer, "
+            f"by the same steps under each strategy. Means over {len(noisy.seeds)} seeds with 95% "
             "intervals. A severed adapter gets no gradient and stays where it was."
         )
         rows = noisy.strategies

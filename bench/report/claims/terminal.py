@@ -20,7 +20,7 @@ _COLOURS = {"holds": "green", "holds only when": "yellow", "false": "red", "can'
 
 
 def show(found: Claims, console: Console) -> None:
-    """Print number, claim, verdict and first figure of each; of a few claims the answers as well."""
+    """Print number, claim, verdict and first figure of each; of a few the answers as well."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), show_edge=False)
     table.add_column("#", justify="right", no_wrap=True)
     for title in ("claim", "verdict", "figure"):
