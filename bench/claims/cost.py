@@ -22,6 +22,9 @@ _TIMED = (
 )
 
 
+_NOTHING = Judged("can't tell", ["No workload could be measured under both strategies."])
+
+
 def faster(ratio: Interval | None) -> Literal["yes", "no", "unclear"]:
     """Whether an interval of a time ratio lies below 1, above it, or on both sides."""
     if ratio is None or ratio.low is None or ratio.high is None:
@@ -53,6 +56,8 @@ class WorthTheFlag(Claim["list[Versus]"]):
 
     def judge(self, outcome: list[Versus]) -> Judged:
         """By bytes and FLOPs; times are told."""
+        if not outcome:
+            return _NOTHING
         said, figures, saves = [], [], []
         for pair in outcome:
             gradients = (pair.other.frozen_gradient_bytes or 0) - (
@@ -71,7 +76,7 @@ class WorthTheFlag(Claim["list[Versus]"]):
                 f"Frozen {_place(pair)}, it saves {gradients:,} bytes of gradients and "
                 f"{percent(share)} of the backward FLOPs{_step_takes(pair)}."
             )
-        if len(saves) == len(outcome) and outcome:
+        if len(saves) == len(outcome):
             return Judged("holds", said, figures)
         if saves:
             return Judged("holds only when", said, figures, f"the workload is {listed(saves)}")
@@ -103,7 +108,7 @@ class FeatureExtractorFrozen(Claim["Versus | None"]):
     def judge(self, outcome: Versus | None) -> Judged:
         """By gradients and the interval of backward."""
         if outcome is None or outcome.backward is None:
-            return Judged("can't tell", ["The workload could not be timed."])
+            return _NOTHING
         mine, other = outcome.mine, outcome.other
         kept = mine.frozen_gradient_bytes or 0
         said = [
@@ -157,6 +162,8 @@ class SpeedsUpTraining(Claim[SpeedUp]):
 
     def judge(self, outcome: SpeedUp) -> Judged:
         """By whole steps."""
+        if not outcome.timed:
+            return _NOTHING
         answers = {pair.workload: faster(pair.total) for pair in outcome.timed}
         said, figures = [], []
         for pair in outcome.timed:
@@ -172,11 +179,11 @@ class SpeedsUpTraining(Claim[SpeedUp]):
                 f"keeps {model.saved:.2f}× of the bytes."
             )
         yes = [name for name, decided in answers.items() if decided == "yes"]
-        if yes and len(yes) == len(answers):
+        if len(yes) == len(answers):
             return Judged("holds", said, figures)
         if yes:
             return Judged("holds only when", said, figures, f"the workload is {listed(yes)}")
-        known = bool(answers) and all(decided == "no" for decided in answers.values())
+        known = all(decided == "no" for decided in answers.values())
         return Judged("false" if known else "can't tell", said, figures)
 
 
@@ -200,6 +207,8 @@ class MoreEfficientGraph(Claim["list[Versus]"]):
 
     def judge(self, outcome: list[Versus]) -> Judged:
         """By nodes and FLOPs; bytes and times are told."""
+        if not outcome:
+            return _NOTHING
         said, figures, better = [], [], []
         for pair in outcome:
             mine, other = pair.mine, pair.other
@@ -220,7 +229,7 @@ class MoreEfficientGraph(Claim["list[Versus]"]):
                 f"{_share(mine, other, 'backward_flops'):.2f}× of the backward FLOPs, "
                 f"{_share(mine, other, 'saved_bytes'):.2f}× of the saved bytes{_step_takes(pair)}."
             )
-        if better and len(better) == len(outcome):
+        if len(better) == len(outcome):
             return Judged("holds", said, figures)
         if better:
             return Judged("holds only when", said, figures, f"the workload is {listed(better)}")

@@ -35,7 +35,7 @@ def costs(run: Run) -> list[Cost]:
 
 
 def versus(run: Run, mine: str, other: str) -> list[Versus]:
-    """Two strategies on every workload that has both."""
+    """Two strategies on every workload that was measured under both."""
     return list(_pairs(run, mine, other))
 
 
@@ -43,11 +43,15 @@ def _pairs(run: Run, mine: str, other: str) -> Iterator[Versus]:
     by_key = {(cell.workload, cell.strategy): cell for cell in run.cells}
     for workload in dict.fromkeys(cell.workload for cell in run.cells):
         a, b = by_key.get((workload, mine)), by_key.get((workload, other))
-        if a is not None and b is not None:
+        if a is not None and b is not None and _measured(a) and _measured(b):
             yield Versus(
                 workload, a.topology, _cost(a), _cost(b),
                 _ratio(a, b, "backward"), _ratio(a, b, "total"),
             )  # fmt: skip
+
+
+def _measured(cell: Cell) -> bool:
+    return cell.verdict != "failed" and cell.counters.backward_flops is not None
 
 
 def _ratio(mine: Cell, other: Cell, phase: str) -> Interval | None:

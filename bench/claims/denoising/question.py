@@ -170,9 +170,9 @@ def _strategies(found: Denoising) -> str:
         low, high = (f"{100 * value:.1f}" for value in (min(gains), max(gains)))
         said += f" (accuracy +{low} points" + (f" to +{high})" if low != high else " each)")
     if severed:
-        said += f"; {listed(severed)} cut it off"
+        said += f"; cut off by {listed(severed)}"
     if failed:
-        said += f"; {listed(failed)} cannot take a step"
+        said += f"; no step could be taken with {listed(failed)}"
     return said + "."
 
 
