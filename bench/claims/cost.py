@@ -120,7 +120,7 @@ class FeatureExtractorFrozen(Claim["Versus | None"]):
             + (f". A whole step takes {times(outcome.total)}." if outcome.total else ".")
         ]
         figures = [
-            *_time_figures(outcome),
+            *reversed(_time_figures(outcome)),
             figure("backward FLOPs, frozen", mine.backward_flops or 0, "FLOPs"),
             figure("backward FLOPs, full", other.backward_flops or 0, "FLOPs"),
             figure("gradients of the front end", kept, "bytes"),
@@ -263,9 +263,9 @@ def _share(mine: Cost, other: Cost, name: str) -> float:
 
 
 def _time_figures(pair: Versus) -> list[Figure]:
-    found = {"backward": pair.backward, "step": pair.total}
+    found = {"a step": pair.total, "backward": pair.backward}
     return [
-        interval_figure(f"{pair.workload}, time of {'a ' * (name == 'step')}{name}", interval)
+        interval_figure(f"{pair.workload}, time of {name}", interval)
         for name, interval in found.items()
         if interval is not None
     ]

@@ -111,8 +111,8 @@ def _compared(what: str, by_level: list[Difference]) -> str:
     if not better and not worse:
         most = max(by_level, key=lambda one: abs(one.points.value))
         return (
-            f"{what}: no difference beyond doubt at any level; the largest is "
-            f"{_points(most.points, signed=True)} at noise {most.noise:g}."
+            f"{what}: no difference beyond doubt once all levels are judged together; the "
+            f"largest is {_points(most.points, signed=True)} at noise {most.noise:g}."
         )
     parts = [
         f"{word} by {_points(one.points)} at noise {one.noise:g}"

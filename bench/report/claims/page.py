@@ -118,8 +118,8 @@ def _measured(found: Claims) -> str:
         lives = {cell.summary.lives for cell in run.cells if cell.summary is not None}
         lines.append(
             "- Times are never absolute: strategies take turns in one process, a ratio is taken "
-            f"within a round, and the interval is Student's t over {_span(lives)} fresh processes "
-            f"for each workload (batch {_span({cell.batch for cell in run.cells})}, "
+            f"within a round, and the interval is Student's t over {_span(lives)} lives in fresh "
+            f"processes for each workload (batch {_span({cell.batch for cell in run.cells})}, "
             f"{_span({cell.threads for cell in run.cells})} threads, {run.request.optimizer}). "
             "FLOPs, nodes and bytes are exact and equal on every machine with this torch."
         )
