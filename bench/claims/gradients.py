@@ -1,4 +1,4 @@
-"""What the forum says about gradients: who gets one, and who has to be zeroed."""
+"""What the forum says about gradients: who gets one, and through what."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import math
 from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING
-
-import torch
 
 from bench.claims.claim import Claim, Judged, figure, listed
 from bench.claims.laboratory import TOPOLOGIES, training
@@ -119,8 +117,8 @@ class OthersUnaffected(Claim[OthersGradients]):
             compared[topology] = len(expected)
             pairs = [(tensor, found.get(name)) for name, tensor in expected.items()]
             differing[topology] = sum(b is None or not same_bits(a, b) for a, b in pairs)
-            off_by = _norm(a if b is None else a - b for a, b in pairs)
-            relative[topology] = off_by / _norm(expected.values())
+            off_by = norm_of(a if b is None else a - b for a, b in pairs)
+            relative[topology] = off_by / norm_of(expected.values())
         return OthersGradients(compared, differing, relative)
 
     def judge(self, outcome: OthersGradients) -> Judged:
@@ -193,7 +191,7 @@ class ReachesTheInput(Claim[ThroughFrozen]):
             losses: list[float] = []
             gradients: list[int] = []
             for _ in range(self._STEPS):
-                _step(trained, losses)
+                step(trained, losses)
                 gradients.append(len(_present(trained, partition.trainable)))
                 trained.optimizer.zero_grad()
             changed = {n for n, t in model.state_dict().items() if not same_bits(start[n], t)}
@@ -230,104 +228,7 @@ class ReachesTheInput(Claim[ThroughFrozen]):
         return Judged("holds", said, figures)
 
 
-@dataclass(frozen=True)
-class PiledUp:
-    """Gradients of the frozen part under the optimizer's zero_grad alone.
-
-    `norms` are ‖grad‖ of the frozen part after the first step, at a third, two thirds and the end;
-    `with_flag_off` is the last one with `requires_grad` off. `clipped` is the size of the trainable
-    part's gradient after clipping the whole model's to `max_norm` at the end, over its size when
-    clipped alone.
-    """
-
-    steps: list[int]
-    norms: list[float]
-    with_flag_off: float
-    gradient_bytes: int
-    clipped: float
-    leaves: int
-    frozen: int
-
-
-class NothingToZero(Claim[PiledUp]):
-    """Whether gradients outside of the optimizer pile up."""
-
-    number = 4
-    source = "forum"
-    said = (
-        "The optimizer's zero_grad() is enough when it holds only some parameters: the others' "
-        "gradients need no zeroing, as gradients accumulate in leaf variables alone."
-    )
-    question = "Must I zero the gradients of parameters that my optimizer does not hold?"
-    rule = (
-        "false if, with the optimizer holding the rest alone, the norm of the frozen gradients is "
-        "larger after the last step than after the first; otherwise holds."
-    )
-    how = (
-        "300 steps of the article's first network at batch 16 with an optimizer over the policy "
-        "alone and its zero_grad(); then clip_grad_norm_ over the model at the last step."
-    )
-    _STEPS = (1, 100, 200, 300)
-    _MAX_NORM = 1.0
-
-    def measure(self, laboratory: Laboratory) -> PiledUp:
-        """Train with the optimizer alone, and look at what nobody zeroes."""
-        trained = training("policy", "optimizer_subset")
-        frozen = trained.partition.frozen_tensors(trained.model)
-        norms = []
-        for number in range(1, self._STEPS[-1] + 1):
-            trained.step(PhaseMarks())
-            if number in self._STEPS:
-                norms.append(_norm(t.grad for t in frozen if t.grad is not None))
-        flagged = training("policy", "requires_grad")
-        for _ in range(self._STEPS[1]):
-            flagged.step(PhaseMarks())
-        off = flagged.partition.frozen_tensors(flagged.model)
-        return PiledUp(
-            steps=list(self._STEPS),
-            norms=norms,
-            with_flag_off=_norm(t.grad for t in off if t.grad is not None),
-            gradient_bytes=sum(t.grad.nbytes for t in frozen if t.grad is not None),
-            clipped=self._clipped(trained),
-            leaves=sum(t.is_leaf for t in frozen),
-            frozen=len(frozen),
-        )
-
-    def _clipped(self, trained: Training) -> float:
-        _step(trained)
-        mine = trained.partition.trainable_tensors(trained.model)
-        kept = [t.grad.clone() for t in mine if t.grad is not None]
-        torch.nn.utils.clip_grad_norm_(mine, self._MAX_NORM)
-        alone = _norm(t.grad for t in mine if t.grad is not None)
-        for tensor, gradient in zip(mine, kept, strict=True):
-            tensor.grad = gradient
-        torch.nn.utils.clip_grad_norm_(trained.model.parameters(), self._MAX_NORM)
-        return _norm(t.grad for t in mine if t.grad is not None) / alone
-
-    def judge(self, outcome: PiledUp) -> Judged:
-        """By whether they grow."""
-        grown = outcome.norms[-1] > outcome.norms[0]
-        said = [
-            f"{outcome.leaves} of {outcome.frozen} frozen parameters are leaves. The norm of their "
-            f"gradients is {outcome.norms[0]:.3g} after the first step and {outcome.norms[-1]:.3g} "
-            f"after {outcome.steps[-1]}; with requires_grad off it is {outcome.with_flag_off:.3g}.",
-            f"They keep {outcome.gradient_bytes:,} bytes, and clip_grad_norm_ over the whole model "
-            f"leaves the trained part {outcome.clipped:.0%} of the gradient that it has when "
-            "clipped alone.",
-        ]
-        figures = [
-            figure(f"norm after step {step}", norm)
-            for step, norm in reversed(list(zip(outcome.steps, outcome.norms, strict=True)))
-        ]
-        figures += [
-            figure("norm with the flag off", outcome.with_flag_off),
-            figure("gradients kept", outcome.gradient_bytes, "bytes"),
-            figure("clipped gradient of the trained part", outcome.clipped, "×"),
-        ]
-        return Judged("false" if grown else "holds", said, figures)
-
-
-def _step(trained: Training, losses: list[float] | None = None) -> None:
+def step(trained: Training, losses: list[float] | None = None) -> None:
     """One step after which gradients are still there."""
     marks = PhaseMarks()
 
@@ -341,7 +242,7 @@ def _step(trained: Training, losses: list[float] | None = None) -> None:
 
 def _gradients(trained: Training, names: Iterable[str]) -> dict[str, Tensor]:
     """The gradients of these parameters on the first batch."""
-    _step(trained)
+    step(trained)
     return _present(trained, names)
 
 
@@ -350,5 +251,6 @@ def _present(trained: Training, names: Iterable[str]) -> dict[str, Tensor]:
     return {name: t.grad for name, t in named.items() if t.grad is not None}
 
 
-def _norm(tensors: Iterable[Tensor]) -> float:
+def norm_of(tensors: Iterable[Tensor]) -> float:
+    """The norm of all of them together."""
     return math.hypot(*(float(tensor.detach().norm()) for tensor in distinct(tensors)))

@@ -14,13 +14,13 @@ from bench.claims.denoising.question import LearnsFromNoise
 from bench.claims.flags import ApplyEqualsLoop
 from bench.claims.gradients import (
     NoGradientStored,
-    NothingToZero,
     OthersUnaffected,
     ReachesTheInput,
 )
 from bench.claims.late.moments import BeforeTheLoop
 from bench.claims.learning_rate import LearningRateZero
 from bench.claims.moving import GradientStays, NoUpdates
+from bench.claims.piling import NothingToZero
 
 if TYPE_CHECKING:
     from bench.claims.claim import Claim

@@ -13,12 +13,13 @@ from outcomes import denoising, versus
 from bench.claims import ROSTER
 from bench.claims.cost import SpeedUp, faster
 from bench.claims.flags import TwoWays
-from bench.claims.gradients import OthersGradients, PiledUp, StoredGradients, ThroughFrozen
+from bench.claims.gradients import OthersGradients, StoredGradients, ThroughFrozen
 from bench.claims.late.compiled import Compiled
 from bench.claims.late.moments import LateFlags
 from bench.claims.late.wrapped import Wrapped
 from bench.claims.learning_rate import Revived
 from bench.claims.moving import FrozenState, StaleGradient
+from bench.claims.piling import PiledUp
 from bench.records import Interval
 
 GOOD = Wrapped("", still=True, agree=True, averaged=True)
