@@ -22,8 +22,21 @@ def python_blocks() -> dict[str, str]:
     return dict(blocks)
 
 
-def test_the_readme_shows_a_model_and_a_strategy_of_ones_own() -> None:
-    assert set(python_blocks()) == {"my_model.py", "my_strategy.py"}
+def test_the_readme_shows_a_model_a_strategy_and_a_training_of_ones_own() -> None:
+    assert set(python_blocks()) == {"my_model.py", "my_strategy.py", "my_training.py"}
+
+
+def test_the_readmes_audit_says_what_the_readme_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_training.py").write_text(python_blocks()["my_training.py"])
+    done = CliRunner().invoke(main, ["audit", "my_training.py:training"])
+    assert done.exit_code == 1, done.output
+    shown = re.search(r"```\n(× error bn-statistics.*?)```", README, re.DOTALL)
+    assert shown is not None
+    said = {line.strip() for line in done.stdout.splitlines()}
+    assert {line.strip() for line in shown[1].splitlines()} <= said
 
 
 def test_the_readmes_model_and_strategy_run_as_they_stand(
