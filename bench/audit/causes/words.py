@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from strategies import Partition
 
 
+_COUNTER = "num_batches_tracked"
+
+
 def finding(
     rule: str,
     where: Iterable[str],
@@ -54,14 +57,15 @@ def listed(names: Sequence[str]) -> str:
 
 
 def by_how_much(moved: Sequence[Moved]) -> str:
-    """The largest difference in words."""
+    """The largest difference in words; of a counter only where nothing else has moved."""
+    moved = [one for one in moved if not one.name.endswith(_COUNTER)] or moved
     known = [one.max_abs for one in moved if one.max_abs is not None]
     if not known:
         if any(one.l2 is None and one.relative is None for one in moved):
             return "by an amount that is unknown or not finite"
         return "to NaN or infinity"
     relative = [one.relative for one in moved if one.relative is not None]
-    share = f" (up to {max(relative):.2g} of its norm)" if relative else ""
+    share = f" (up to {max(relative):.2g} of a norm)" if relative else ""
     return f"by up to {max(known):.2g}{share}"
 
 
