@@ -67,3 +67,16 @@ def language_modelling(
             scheduler.step()
 
     return step
+
+
+def descending(optimizer: Any, loss: Callable[[], Tensor], *schedulers: Any) -> Callable[[], None]:
+    """The step for any loss."""
+
+    def step() -> None:
+        optimizer.zero_grad()
+        loss().backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        for scheduler in schedulers:
+            scheduler.step()
+
+    return step
