@@ -267,7 +267,9 @@ def soup_of_the_last_epochs() -> Subject:
         done += 1
         if done == 3:
             mean = {
-                name: (tensor + other.state_dict()[name]) / 2 if tensor.is_floating_point() else tensor
+                name: (tensor + other.state_dict()[name]) / 2
+                if tensor.is_floating_point()
+                else tensor
                 for name, tensor in model.state_dict().items()
             }
             model.load_state_dict(mean)

@@ -125,9 +125,7 @@ def embedding_through_a_list() -> Subject:
     inputs, times = torch.randn(3, 3, 8, 8), torch.tensor([3, 30, 80])
 
     def loss() -> torch.Tensor:
-        table = dict(
-            zip(times.tolist(), model.time(model.waves(times)).tolist(), strict=True)
-        )
+        table = dict(zip(times.tolist(), model.time(model.waves(times)).tolist(), strict=True))
         shift = torch.tensor([table[int(time)] for time in times])[:, :, None, None]
         skip = functional.silu(model.down(inputs) + shift)
         x = functional.silu(model.middle(functional.avg_pool2d(skip, 2)))
