@@ -272,7 +272,7 @@ def soup_of_the_last_epochs() -> Subject:
                 else tensor
                 for name, tensor in model.state_dict().items()
             }
-            model.load_state_dict(mean)
+            model.load_state_dict(mean, strict=False)
 
     return Subject(model, [optimizer], step)
 
