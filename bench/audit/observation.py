@@ -23,6 +23,7 @@ class Trained:
         dropped: such a gradient was gone, or zeros, when the update came.
         applied: steps after which an optimizer was given a gradient that is finite and not zero,
             at a learning rate above 0.
+        zeros: updates at a learning rate above 0 that were given zeros, which backward had brought.
         largest: absolute value in any of these gradients.
         rate: its learning rate at the last update; `warming` if a scheduler started it at 0.
         dtype: of its values.
@@ -38,6 +39,7 @@ class Trained:
     brought: bool = False
     dropped: bool = False
     applied: list[int] = field(default_factory=list)
+    zeros: int = 0
     largest: float = 0.0
     rate: float | None = None
     warming: bool = False

@@ -98,6 +98,8 @@ class _Looking:
             if (gradient := tensor.grad) is not None
         }
         self._blown = {n for n, size in sizes(self._now).items() if not math.isfinite(size)}
+        self._versions = {name: tensor._version for name, tensor in self._now.items()}
+        self._heard: set[str] = set()  # backward has come to these since their last update
         self._note_listed()
 
     def listen(self, stack: ExitStack) -> None:
@@ -113,7 +115,12 @@ class _Looking:
         trained = self.seen.trained[name]
 
         def arrived(tensor: Tensor) -> None:
+            # Also called where a function of the user's returned None for a gradient. Where there
+            # is none because a hook has used it up, the hook has written to the parameter.
+            if tensor.grad is None and tensor._version == self._versions[name]:
+                return
             trained.arrived = True
+            self._heard.add(name)
             if not trained.moved:
                 trained.brought = likeness(tensor.grad) in ("finite", "non-finite")
 
@@ -164,10 +171,13 @@ class _Looking:
             if size and not self._is_first_gradient(name, gradients[name]):
                 trained.arrived = True
             lr = rates[id(own[name])]
+            if not size and lr != 0 and name in self._heard:
+                trained.zeros += 1
             if size and (lr is None or lr > 0):
                 trained.applied.append(self.number)
                 trained.largest = max(trained.largest, size)
                 self.seen.largest_gradient = max(self.seen.largest_gradient, size)
+        self._heard -= own.keys()
 
     def _is_first_gradient(self, name: str, gradient: Tensor) -> bool:
         first = self._first_gradients.get(name)
@@ -188,6 +198,7 @@ class _Looking:
             if not math.isfinite(size) and name not in self._blown:
                 self.seen.trained[name].non_finite = self.number
         for name, tensor in self._now.items():
+            self._versions[name] = tensor._version
             trained = self.seen.trained[name]
             if not trained.arrived and tensor.grad is not None and not trained.listed:
                 trained.arrived = not self._is_first_gradient(name, tensor.grad)

@@ -74,7 +74,7 @@ def descending(optimizer: Any, loss: Callable[[], Tensor], *schedulers: Any) -> 
 
     def step() -> None:
         optimizer.zero_grad()
-        loss().backward()  # type: ignore[no-untyped-call]
+        loss().backward()
         optimizer.step()
         for scheduler in schedulers:
             scheduler.step()

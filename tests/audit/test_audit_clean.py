@@ -375,12 +375,21 @@ def compiled() -> Subject:
     return Subject(fast, [optimizer], step, ("body",))
 
 
-def nothing_moves_at_rate_0_for_now() -> Subject:
+def an_expert_that_no_sample_chooses() -> Subject:
     model = Mlp()
+    model.experts = nn.ModuleList(nn.Linear(4, 4) for _ in range(2))
     freeze(model.body)
+    x = torch.randn(6, 4)
+    chosen = torch.zeros(6, 1)
     optimizer = SGD(model.parameters(), 0.1)
-    scheduler = lr_scheduler.LambdaLR(optimizer, lambda epoch: epoch / 5)
-    return plain(model, optimizer, stateful=[scheduler])
+
+    def step() -> None:
+        mixed = chosen * model.experts[0](x) + (1 - chosen) * model.experts[1](x)
+        optimizer.zero_grad()
+        model(mixed).square().mean().backward()
+        optimizer.step()
+
+    return Subject(model, [optimizer], step)
 
 
 def double_precision() -> Subject:
@@ -508,7 +517,7 @@ CLEAN: list[Any] = [
     restored_each_step,
     shared_with_another_model,
     compiled,
-    nothing_moves_at_rate_0_for_now,
+    an_expert_that_no_sample_chooses,
     double_precision,
 ]
 

@@ -90,6 +90,67 @@ def test_what_cuts_the_gradient_off_is_found(how: str, world: str) -> None:
     assert CUTS[how] in found.findings[0].what + found.findings[0].why
 
 
+def test_a_gradient_that_is_always_zero_is_a_cut_where_the_loss_depends_on_it() -> None:
+    class Rounded(Mlp):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.head(torch.round(8 * self.body(self.stem(x))) / 8)
+
+    def make() -> Subject:
+        model = Rounded()
+        freeze(model.body)
+        return plain(model, torch.optim.SGD(model.parameters(), 0.1))
+
+    found = audited(make)
+
+    assert rules(found) == ["severed"], found.findings
+    assert found.findings[0].severity == "warning"
+    assert found.findings[0].where == ["stem.weight", "stem.bias"]
+
+
+def test_a_function_that_returns_none_for_a_gradient_is_a_cut() -> None:
+    class Forgetful(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, weight):
+            ctx.save_for_backward(weight)
+            return x @ weight.T
+
+        @staticmethod
+        def backward(ctx, gradient):
+            return gradient @ ctx.saved_tensors[0], None
+
+    class Model(Mlp):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            stemmed = Forgetful.apply(x, self.stem.weight) + self.stem.bias
+            return self.head(self.body(stemmed))
+
+    def make() -> Subject:
+        model = Model()
+        freeze(model.body)
+        return plain(model, torch.optim.SGD(model.parameters(), 0.1))
+
+    found = audited(make)
+
+    assert rules(found) == ["severed"], found.findings
+    assert found.findings[0].where == ["stem.weight"]
+
+
+@pytest.mark.parametrize(("steps", "expected"), [(5, ["not-updated"]), (1, [])])
+def test_a_schedule_that_stays_at_0_is_a_warning_after_some_steps(
+    steps: int, expected: list[str]
+) -> None:
+    def make() -> Subject:
+        model = Mlp()
+        freeze(model.body)
+        optimizer = torch.optim.SGD(model.parameters(), 0.1)
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda done: done // 100)
+        return plain(model, optimizer, stateful=[scheduler])
+
+    found = audited(make, steps=steps)
+
+    assert rules(found) == expected, found.findings
+    assert {finding.severity for finding in found.findings} <= {"warning"}
+
+
 @pytest.mark.parametrize("world", ["anew", "rewound"])
 def test_a_loss_without_a_graph_is_a_cut_and_not_just_an_exception(world: str) -> None:
     def make() -> Subject:

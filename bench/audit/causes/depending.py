@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from bench.audit.causes.laboratory import Laboratory
+    from bench.audit.observation import Observation
     from bench.audit.subject import Subject
     from bench.records import Finding
 
 _PERTURBED = 32
+_STEPS = 2
 
 
 def depending_findings(lab: Laboratory, steps: int, names: Sequence[str]) -> list[Finding]:
@@ -42,6 +44,34 @@ def depending_findings(lab: Laboratory, steps: int, names: Sequence[str]) -> lis
     if unused:
         found.append(_unused(unused, "changing its values leaves the loss the same, to the bit"))
     return found
+
+
+def flat_findings(lab: Laboratory, names: Sequence[str], seen: Observation) -> list[Finding]:
+    """Those of `names`, whose gradients are always zero, that the loss depends on all the same.
+
+    Others are left alone: an expert that no sample chose, a unit that is dead for good.
+    """
+    if not names:
+        return []
+    steps = max(1, min(_STEPS, seen.steps))
+    before: list[Tensor] = []
+    lab.run(steps, eager=True, losses=before)
+    depends = _depends(lab, steps, names, before) if before else set()
+    flat = [name for name in names if name in depends]
+    if not flat:
+        return []
+    return [
+        finding(
+            "severed",
+            flat,
+            f"every gradient of {listed(flat)} was zero, and the loss depends on it",
+            "something that is flat stands between it and the loss: round, sign, a comparison, a "
+            "clamp or an activation that is saturated",
+            "x = x + (torch.round(x) - x).detach()  # a straight-through estimate, for one",
+            decided_by="changing its values changes the loss",
+            severity="warning",
+        )
+    ]
 
 
 def _depends(

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from bench.audit.causes.depending import flat_findings
 from bench.audit.causes.severed import has_no_graph, severed_findings
 from bench.audit.causes.words import finding, listed, module_code, parameters_code
 from bench.audit.updates import around_updates, groups_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from torch import nn
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from bench.records import Finding
 
 _LARGER = (1e6, 1e12)
+_OFTEN = 3
+"""Updates after which zeros, or a rate of 0, are no accident of the first step."""
 
 
 def untrained_findings(lab: Laboratory, seen: Observation) -> list[Finding]:
@@ -44,9 +47,22 @@ def untrained_findings(lab: Laboratory, seen: Observation) -> list[Finding]:
         found.append(_unlisted(lab, unlisted, rest))
     cut = [n for n, t in rest.items() if t.listed and not t.arrived]
     found += severed_findings(lab, cut, seen)
+    if any(trained.applied for trained in seen.trained.values()):
+        # Where nothing has another gradient than zeros, the loss is at its end.
+        flat = [n for n, t in rest.items() if t.zeros >= _OFTEN and not t.applied and not t.dropped]
+        found += flat_findings(lab, _whole_modules(flat, rest), seen)
     waiting = [n for n, t in rest.items() if t.arrived and t.listed and not t.moved]
     found += _not_updated(lab, waiting, seen)
     return found
+
+
+def _whole_modules(names: Sequence[str], among: Iterable[str]) -> list[str]:
+    """Those of `names` beside which no other parameter of their module stands in `among`.
+
+    A single gradient may be zero because its terms cancel, as that of a critic's last bias.
+    """
+    others = {name.rpartition(".")[0] for name in among if name not in names}
+    return [name for name in names if name.rpartition(".")[0] not in others]
 
 
 def _trains(trained: Trained) -> bool:
@@ -143,10 +159,13 @@ def _not_updated(lab: Laboratory, names: Sequence[str], seen: Observation) -> li
     if given:
         alike = [n for n in names if seen.trained[n].applied and n not in given]
         found += _moved_by_more(lab, given, alike, seen)
-    if lab.meant.declared:
-        still = [n for n in names if n not in given and _at_rate_zero(seen.trained[n])]
-        if still:
-            found.append(_rate_zero(still))
+    still = [n for n in names if n not in given and _at_rate_zero(seen.trained[n])]
+    warming = [n for n in still if seen.trained[n].warming]
+    if warming and seen.steps >= _OFTEN:
+        found.append(_not_yet_warm(warming, seen.steps))
+    still = [n for n in still if n not in warming]
+    if still and lab.meant.declared:
+        found.append(_rate_zero(still))
     return found
 
 
@@ -244,7 +263,19 @@ def _lost(names: Sequence[str], factor: float) -> Finding:
 
 
 def _at_rate_zero(trained: Trained) -> bool:
-    return trained.offered and not trained.applied and trained.rate == 0 and not trained.warming
+    return trained.offered and not trained.applied and trained.rate == 0
+
+
+def _not_yet_warm(names: Sequence[str], steps: int) -> Finding:
+    return finding(
+        "not-updated",
+        names,
+        f"{listed(names)} gets a gradient, and a scheduler kept its learning rate at 0 in all "
+        f"{steps} steps",
+        "an update at a learning rate of 0 changes nothing; the schedule starts there",
+        "print(scheduler.get_last_lr())  # after a step; audit more --steps if it rises later",
+        severity="warning",
+    )
 
 
 def _rate_zero(names: Sequence[str]) -> Finding:

@@ -109,7 +109,7 @@ def function_returns_none_for_the_weight() -> Subject:
 
     def loss() -> torch.Tensor:
         first: Any = model.classifier[0]
-        hidden = Scaled.apply(model.features(points), first.weight) + first.bias  # type: ignore[no-untyped-call]
+        hidden = Scaled.apply(model.features(points), first.weight) + first.bias
         return functional.cross_entropy(model.classifier[2](functional.relu(hidden)), labels)
 
     return Subject(model, [optimizer], descending(optimizer, loss), ("turn", "shared"))
