@@ -6,7 +6,7 @@ this moves is put back before the step goes on.
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -64,7 +64,7 @@ def mode_findings(world: World, partition: Partition) -> list[Finding]:
     dropping = [name for name in calls.dropout if name not in trials.random]
     unkept = [name for name in calls.by_batch if name not in trials.by_batch]
     if dropping or unkept:
-        _step_with(world, partition, trials.as_it_stands(dropping, unkept))
+        _step_with(world, partition, trials.in_eval_mode(dropping, unkept))
     model = unwrapped(world.begin().model)
     return [
         *_random(model, partition, trials),
@@ -83,19 +83,16 @@ def _step_with(
     if not modules:
         return None
     calls = ActiveCalls(modules)
-    trials = {name: trial for name in modules if (trial := trial_of(name)) is not None}
-    hooks = [
-        modules[name].register_forward_pre_hook(trial, with_kwargs=True)
-        for name, trial in trials.items()
-    ]
     try:
-        with eager(), calls.noted():  # compiled code would not call the hooks
+        with eager(), calls.noted(), ExitStack() as hooks:  # compiled code would not call hooks
+            # Behind those of `calls`, which then know whose trial it is.
+            for name, module in modules.items():
+                if (trial := trial_of(name)) is not None:
+                    hook = module.register_forward_pre_hook(trial, with_kwargs=True)
+                    hooks.callback(hook.remove)
             subject.step()
     except Exception:  # whatever the user's step raises; the audit says so elsewhere
         return None
-    finally:
-        for hook in hooks:
-            hook.remove()
     return calls
 
 
@@ -114,9 +111,9 @@ class _Trials:
 
     Attributes:
         random: at random in training mode and not in eval mode.
-        dropping: at random as it stands, and not without dropout.
+        dropping: at random in eval mode, and not without dropout.
         by_batch: by the batch in training mode and not in eval mode.
-        without_statistics: by the batch as it stands.
+        without_statistics: by the batch in eval mode.
         spread: the most that neighbours changed, relative.
     """
 
@@ -139,16 +136,16 @@ class _Trials:
 
         return self._hook(judge, when=lambda module: module.training)
 
-    def as_it_stands(
+    def in_eval_mode(
         self, dropping: list[str], unkept: list[str]
     ) -> Callable[[str], Callable[..., None] | None]:
-        """Hooks that try those modules at their first call, in the mode that they are in."""
+        """Hooks that try those modules at their first call, in eval mode."""
 
         def judge_as(name: str) -> Callable[..., None] | None:
             def judge(trial: Trial) -> None:
                 if name in dropping and trial.is_random_by_dropout():
                     self.dropping.append(name)
-                if name in unkept and (spread := trial.spread_as_it_stands()):
+                if name in unkept and (spread := trial.spread_in_eval_mode()):
                     self.without_statistics.append(name)
                     self.spread = max(self.spread, spread)
 
@@ -203,8 +200,8 @@ def _dropping(trials: _Trials) -> list[Finding]:
             what=f"{_named(trials.dropping)} inside the frozen part gave two answers to one input",
             why="it calls dropout without its mode, so eval() does not switch that off",
             mend="functional.dropout(x, p, training=self.training)  # in its forward",
-            decided_by="run twice on the same input with different random numbers the outputs "
-            "differ; without dropout they are equal to the bit",
+            decided_by="run twice in eval mode on the same input with different random numbers the "
+            "outputs differ; without dropout they are equal to the bit",
         )
     ]
 
@@ -244,8 +241,7 @@ def _without_statistics(trials: _Trials) -> list[Finding]:
             "mode as well",
             mend="nn.GroupNorm(groups, channels)  # in its place, or track_running_stats=True from "
             "the start of its training",
-            decided_by="with its neighbours exchanged a sample's output changed, in the mode that "
-            "it is in",
+            decided_by="with its neighbours exchanged a sample's output changed, in eval mode too",
             figures={"relative_change": trials.spread},
         )
     ]

@@ -45,17 +45,18 @@ class Trial:
         return _same(*(self._run(seed, training=False) for seed in _SEEDS))
 
     def is_random_by_dropout(self) -> bool:
-        """Whether random numbers change its output as it stands, and no more without dropout."""
-        if _same(*(self._run(seed) for seed in _SEEDS)):
+        """Whether random numbers change its output in eval mode, and no more without dropout."""
+        if _same(*(self._run(seed, training=False) for seed in _SEEDS)):
             return False
-        return _same(*(self._run(seed, dropout=False) for seed in _SEEDS))
+        return _same(*(self._run(seed, training=False, dropout=False) for seed in _SEEDS))
 
-    def spread_as_it_stands(self) -> float:
-        """How far the first sample's output moves with its neighbours, in its present modes."""
+    def spread_in_eval_mode(self) -> float:
+        """How far the first sample's output moves with its neighbours in eval mode, relative."""
         size = _batch_size(self._input)
         if size is None:
             return 0.0
-        return self._apart(map_tensors(lambda t: _all_as_first(t, size), self._input))
+        other = map_tensors(lambda t: _all_as_first(t, size), self._input)
+        return self._apart(other, training=False)
 
     def spread_by_neighbours(self) -> float:
         """How far the first sample's output moves with its neighbours, relative; 0 if it doesn't.
@@ -71,7 +72,7 @@ class Trial:
             return 0.0
         return 0.0 if self._apart(other, training=False) else apart
 
-    def _apart(self, other: Any, *, training: bool | None = None) -> float:
+    def _apart(self, other: Any, *, training: bool) -> float:
         first = self._run(_SEEDS[0], training=training)
         second = self._run(_SEEDS[0], training=training, given=other)
         pairs = zip(_floating(first), _floating(second), strict=True)
@@ -81,13 +82,13 @@ class Trial:
         self,
         seed: int,
         *,
-        training: bool | None = None,
+        training: bool,
         given: Any = None,
         dropout: bool = True,
     ) -> Any:
         args, kwargs = self._input if given is None else given
         with (
-            nullcontext() if training is None else _modes(self._module, training=training),
+            _modes(self._module, training=training),
             nullcontext() if dropout else WithoutDropout(),
             _buffers_kept(self._module) as moved,
             torch.random.fork_rng(devices=self._devices),

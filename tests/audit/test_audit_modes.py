@@ -127,6 +127,20 @@ def test_what_is_active_in_training_mode_is_found_and_its_mend_mends(name):
     assert found(make, lambda model: exec(finding.mend, {"model": model})) == []
 
 
+class Block(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.drop = nn.Dropout(0.5)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return inputs + self.drop(inputs)
+
+
+def test_a_module_around_a_dropout_is_not_taken_for_its_caller():
+    findings = found(lambda: nn.Sequential(Block(), Block()))
+    assert [one.where for one in findings] == [["backbone.1.0.drop", "backbone.1.1.drop"]]
+
+
 @pytest.mark.parametrize("name", ACTIVE)
 def test_it_is_found_too_where_the_step_itself_goes_into_training_mode(name):
     make, rule, _ = ACTIVE[name]
