@@ -1,6 +1,20 @@
 """Trainings that are in order, many of them close to a mistake."""
 
-from bench.audit_study.clean import kinds, loops, modes, parts, reach, schedules, updates
+from bench.audit_study.clean import (
+    cut_on_purpose,
+    kinds,
+    loops,
+    modes,
+    parts,
+    put_back,
+    reach,
+    schedules,
+    steered,
+    updates,
+)
 from bench.audit_study.set_up import gathered
 
-CLEAN = gathered((modes, updates, schedules, reach, parts, loops, kinds))
+HELD_OUT = (cut_on_purpose, put_back, steered)
+"""Modules that were written after the auditor, for it to be tried on at first sight."""
+
+CLEAN = gathered((modes, updates, schedules, reach, parts, loops, kinds, *HELD_OUT))

@@ -13,7 +13,6 @@ from bench.audit.subject import Subject
 from bench.audit_study.architectures import (
     T5,
     Clip,
-    Conformer,
     Denoiser,
     Detr,
     GraphNet,
@@ -289,19 +288,3 @@ def schedule_shorter_than_the_training() -> Subject:
     batch = torch.randn(3, 1, 24), torch.randint(CLASSES, (3, 24))
     step = classification(model, optimizer, batch, scheduler)
     return Subject(model, [optimizer], step, ("start",), [scheduler])
-
-
-@fault("conformer", "non-finite", where=("ctc.weight",))
-def utterance_of_nothing_but_padding() -> Subject:
-    """One utterance is all padding: its attention is a softmax over nothing."""
-    model = Conformer()
-    model.subsampling.requires_grad_(False)
-    optimizer = torch.optim.AdamW(trained(model), lr=1e-3)
-    frames, labels = torch.randn(3, 12, 8), torch.randint(CLASSES, (3, 12))
-    padded = torch.zeros(3, 12, dtype=torch.bool)
-    padded[2] = True
-
-    def loss() -> torch.Tensor:
-        return functional.cross_entropy(model(frames, padded), labels)
-
-    return Subject(model, [optimizer], descending(optimizer, loss), ("subsampling",))
