@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+if TYPE_CHECKING:
+    from bench.audit_study.score import Line
+
 INTERRUPTED = 130
+
+
+def _told(line: Line) -> str:
+    told = f"{line.rate.count} of {line.rate.of}, {line.rate.text}" if line.rate else "none of none"
+    return f"{line.what}: {told}"
 
 
 @click.command()
@@ -18,7 +27,8 @@ INTERRUPTED = 130
     help="The folder in which audit-study/ is written.",
 )
 @click.option("--only", multiple=True, metavar="NAME", help="Only this set-up; write no file.")
-def main(results: Path, only: tuple[str, ...]) -> None:
+@click.option("--unseen", is_flag=True, help="Only what was held out; print the rates.")
+def main(results: Path, only: tuple[str, ...], unseen: bool) -> None:
     """Audit planted faults and clean set-ups, and count what the auditor got wrong.
 
     Exits with 1 if it got anything wrong.
@@ -28,10 +38,11 @@ def main(results: Path, only: tuple[str, ...]) -> None:
     from bench.audit_study.observe import observe  # noqa: PLC0415
     from bench.audit_study.outputs import write  # noqa: PLC0415
     from bench.audit_study.report import complaints  # noqa: PLC0415
-    from bench.audit_study.roster import left_out, set_ups  # noqa: PLC0415
+    from bench.audit_study.roster import held_out, left_out, set_ups  # noqa: PLC0415
+    from bench.audit_study.score import lines  # noqa: PLC0415
     from strategies.suggest import suggest  # noqa: PLC0415
 
-    chosen = set_ups()
+    chosen = held_out() if unseen else set_ups()
     if only:
         names = [one.name for one in chosen]
         for name in only:
@@ -49,7 +60,9 @@ def main(results: Path, only: tuple[str, ...]) -> None:
             raise click.exceptions.Exit(INTERRUPTED) from None
         for sentence in complaints(outcomes[-1]):
             click.echo(f"{one.name}: {sentence}", err=True)
-    if not only:
+    if unseen:
+        click.echo("\n".join(_told(line) for line in lines(outcomes)))
+    elif not only:
         try:
             for file in write(results, outcomes, str(torch.__version__).split("+")[0]):
                 click.echo(file)

@@ -204,7 +204,7 @@ def critic_with_a_gradient_penalty() -> Subject:
     optimizer = torch.optim.Adam(trained(model), lr=1e-3, betas=(0.0, 0.9))
     real = torch.randn(4, 3, 4, 4)
 
-    def loss() -> torch.Tensor:
+    def loss() -> Any:
         with torch.no_grad():
             fake = model.generator(torch.randn(4, 8))
         between = torch.lerp(real, fake, torch.rand(4, 1, 1, 1)).requires_grad_(True)
@@ -212,7 +212,7 @@ def critic_with_a_gradient_penalty() -> Subject:
         (slope,) = torch.autograd.grad(scores, between, create_graph=True)
         penalty = (slope.flatten(1).norm(dim=1) - 1).square().mean()
         wins = model.discriminator(fake).mean() - model.discriminator(real).mean()
-        return wins + 10 * penalty  # type: ignore[no-any-return]
+        return wins + 10 * penalty
 
     return Subject(model, [optimizer], descending(optimizer, loss), ("generator",))
 
@@ -225,7 +225,7 @@ def pseudo_labels_by_argmax() -> Subject:
     optimizer = torch.optim.AdamW(trained(model), lr=1e-3)
     (inputs, labels), (others, _) = images(), images()
 
-    def loss() -> torch.Tensor:
+    def loss() -> Any:
         with torch.no_grad():
             sure, guessed = model(others).softmax(1).max(1)
         lost = functional.cross_entropy(model(others + 0.1), guessed, reduction="none")
@@ -235,12 +235,17 @@ def pseudo_labels_by_argmax() -> Subject:
     return Subject(model, [optimizer], descending(optimizer, loss), ("patches",))
 
 
+def tenth(_module: nn.Module, given: Any, _grads: Any) -> Any:
+    """A tenth of the gradient for what a module was given."""
+    return tuple(one * 0.1 for one in given)
+
+
 @clean("conv_mixer")
 def gradients_scaled_for_the_body() -> Subject:
     """A backward hook passes a tenth of the gradient from the head to the body."""
     model = ConvMixer()
     model.stem.requires_grad_(False).eval()
-    model.head.register_full_backward_hook(lambda _module, given, _grads: (given[0] * 0.1,))
+    model.head.register_full_backward_hook(tenth)
     optimizer = torch.optim.SGD(trained(model), lr=0.1, momentum=0.9)
     return Subject(model, [optimizer], classification(model, optimizer, images()), ("stem",))
 
@@ -254,7 +259,7 @@ def critic_on_detached_features() -> Subject:
     optimizer = torch.optim.Adam(trained(model), lr=1e-3)
     frames, labels = torch.randn(3, 12, 8), torch.randint(CLASSES, (3, 12))
 
-    def loss() -> torch.Tensor:
+    def loss() -> Any:
         logits = model(frames)
         value = model.critic(logits.detach().mean(2)).squeeze(1)
         worth = torch.rand(3)

@@ -62,7 +62,7 @@ def rounded_for_the_forward_pass() -> Subject:
         for parameter in model.middle.parameters():
             parameter.data = parameter.data.bfloat16().float()
         optimizer.zero_grad()
-        loss().backward()  # type: ignore[no-untyped-call]
+        loss().backward()
         for parameter, kept in zip(model.middle.parameters(), whole, strict=True):
             parameter.data = kept
         optimizer.step()

@@ -144,7 +144,7 @@ def rates_that_fall_by_layer() -> Subject:
         optimizer.zero_grad()
         with torch.autocast("cpu", torch.bfloat16):
             loss = functional.cross_entropy(model(inputs), labels)
-        scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        scaler.scale(loss).backward()
         scaler.unscale_(optimizer)
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         scaler.step(optimizer)
@@ -269,9 +269,10 @@ def contrast_in_pieces() -> Subject:
     def step() -> None:
         optimizer.zero_grad()
         with torch.no_grad():
-            seen, read = model.of_images(inputs), model.of_texts(tokens)
-        seen.requires_grad_(True)
-        read.requires_grad_(True)
+            seen: Any = model.of_images(inputs)
+            read: Any = model.of_texts(tokens)
+        for embedded in (seen, read):
+            embedded.requires_grad_(True)
         alike = model.logit_scale.exp() * seen @ read.T
         functional.cross_entropy(alike, torch.arange(4)).backward()
         for at in (slice(0, 2), slice(2, 4)):
@@ -287,6 +288,7 @@ def contrast_in_pieces() -> Subject:
 @clean("conformer")
 def layer_left_out_by_turns() -> Subject:
     """Every other step leaves the last block out, as layer drop does; the first one is frozen."""
+    done = 0
 
     class Dropped(Conformer):
         def forward(self, frames: torch.Tensor, padded: torch.Tensor | None = None) -> Any:
@@ -295,7 +297,7 @@ def layer_left_out_by_turns() -> Subject:
             x = self.blocks[0](self.subsampling(frames), padded)
             return self.ctc(self.blocks[1](x, padded) if done % 2 else x).transpose(1, 2)
 
-    done, model = 0, Dropped(0.2)
+    model = Dropped(0.2)
     model.blocks[0].requires_grad_(False).eval()
     optimizer = torch.optim.Adam(trained(model), lr=1e-3)
     batch = torch.randn(3, 12, 8), torch.randint(CLASSES, (3, 12))
@@ -332,7 +334,7 @@ def only_the_stem_in_eval() -> Subject:
     optimizer = torch.optim.SGD(trained(model), lr=0.05, momentum=0.9, nesterov=True)
     inputs, labels = images(size=32)
 
-    def loss() -> torch.Tensor:
+    def loss() -> Any:
         away = sum((p - start[name]).square().sum() for name, p in model.named_parameters())
         return functional.cross_entropy(model(inputs), labels) + 0.01 * away
 
