@@ -12,6 +12,7 @@ from bench.audit_study import outputs
 from bench.audit_study.__main__ import main
 from bench.audit_study.outcome import Outcome, holds
 from bench.audit_study.report import complaints, report
+from bench.audit_study.roster import held_out, set_ups
 from bench.audit_study.score import by_rule, lines
 from bench.records.audit import Finding
 
@@ -155,3 +156,22 @@ def test_a_single_set_up_can_be_audited_and_writes_nothing(tmp_path: Path) -> No
     told = CliRunner().invoke(main, ["--only", "flag-misspelt", "--results", str(tmp_path)])
     assert told.exit_code == 0
     assert not list(tmp_path.iterdir())
+
+
+def test_what_was_held_out_is_run_alone_and_writes_nothing(tmp_path: Path) -> None:
+    asked = ["--unseen", "--only", "tenth-of-nothing", "--results", str(tmp_path)]
+    assert CliRunner().invoke(main, asked).exit_code == 2
+    asked[2] = "flag-misspelt"
+    assert "there is no set-up 'flag-misspelt'" in CliRunner().invoke(main, asked).output
+    asked[2] = "tasks-by-turns"
+    told = CliRunner().invoke(main, asked)
+    assert told.exit_code == 0
+    assert "clean set-ups with a false alarm: 0 of 1" in told.output
+    assert "planted faults that were found: none of none" in told.output
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_was_held_out_is_part_of_the_roster() -> None:
+    names = [one.name for one in held_out()]
+    assert len(names) == len(set(names))
+    assert set(names) < {one.name for one in set_ups()}

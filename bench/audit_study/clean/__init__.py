@@ -6,6 +6,7 @@ from bench.audit_study.clean import (
     loops,
     modes,
     parts,
+    pieces,
     put_back,
     reach,
     schedules,
@@ -14,7 +15,7 @@ from bench.audit_study.clean import (
 )
 from bench.audit_study.set_up import gathered
 
-HELD_OUT = (cut_on_purpose, put_back, steered)
+HELD_OUT = (cut_on_purpose, put_back, steered, pieces)
 """Modules that were written after the auditor, for it to be tried on at first sight."""
 
 CLEAN = gathered((modes, updates, schedules, reach, parts, loops, kinds, *HELD_OUT))
