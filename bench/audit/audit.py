@@ -109,7 +109,7 @@ def _audited(
         findings += wasted(world, meant.partition)
         told("trying the modes of frozen modules")
         findings += mode_findings(world, meant.partition)
-    findings = [*broken, *findings, *flags.findings(findings)]
+    findings = [*broken, *findings, *flags.findings(findings, meant.partition.frozen)]
     return Audit(
         target=target,
         device=device,

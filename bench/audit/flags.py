@@ -8,9 +8,11 @@ from bench.records import Finding
 from bench.rules import RULES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from torch import nn
+
+    from bench.rules import Severity
 
 _FEW = 3
 
@@ -53,7 +55,7 @@ class Flags:
         named = self._model.named_parameters(remove_duplicate=False)
         return {name: parameter.requires_grad for name, parameter in named}
 
-    def findings(self, others: Sequence[Finding]) -> list[Finding]:
+    def findings(self, others: Sequence[Finding], frozen: Collection[str]) -> list[Finding]:
         """`flags-changed` for what changed once and that no other finding is about.
 
         What changes back and forth (the two sides of an adversarial training, an evaluation
@@ -63,6 +65,8 @@ class Flags:
 
         Args:
             others: findings whose places are explained.
+            frozen: names of what is frozen. Anything else that is thawed is thawed step by step,
+                which is a notice: an audit of these steps spans two phases of the training.
         """
         explained = {name for other in others for name in other.where}
         off = {name for name, flag in self._requires[0].items() if not flag}
@@ -77,8 +81,12 @@ class Flags:
             for name, at in training.items()
             if not any(f"{place}.".startswith(f"{name}." if name else "") for place in explained)
         }
+        now = self._requires[-1]
+        thawed = {name: at for name, at in found.items() if now.get(name) and name not in frozen}
+        found = {name: at for name, at in found.items() if name not in thawed}
         return [
-            *_told(found, "requires_grad", self._requires[-1]),
+            *_told(found, "requires_grad", now),
+            *_told(thawed, "requires_grad", now, "notice"),
             *_told(modes, "training", self._training[-1] if self._training else {}),
         ]
 
@@ -94,7 +102,9 @@ def _changed_once(history: list[dict[str, bool]], first: int) -> dict[str, int]:
     return found
 
 
-def _told(found: dict[str, int], flag: str, now: dict[str, bool]) -> list[Finding]:
+def _told(
+    found: dict[str, int], flag: str, now: dict[str, bool], severity: Severity | None = None
+) -> list[Finding]:
     if not found:
         return []
     names, step = list(found), min(found.values())
@@ -105,7 +115,7 @@ def _told(found: dict[str, int], flag: str, now: dict[str, bool]) -> list[Findin
     return [
         Finding(
             rule="flags-changed",
-            severity=RULES["flags-changed"].severity,
+            severity=severity or RULES["flags-changed"].severity,
             where=names,
             what=f"{flag} of {shown}{more} became {value} in step {step} and stayed so",
             why="something in the step sets it: the flags of the beginning are not those of the "

@@ -240,7 +240,12 @@ def test_the_step_goes_on_as_if_nothing_was_tried():
 # --- flags that change ----------------------------------------------------------------------------
 
 
-def changed(at: Callable[[nn.Module, int], Any], steps: int = 5) -> list[Finding]:
+FROZEN = ("0.weight", "0.bias")
+
+
+def changed(
+    at: Callable[[nn.Module, int], Any], steps: int = 5, frozen: tuple[str, ...] = FROZEN
+) -> list[Finding]:
     model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
     model[0].requires_grad_(False)
     flags = Flags(model)
@@ -255,7 +260,7 @@ def changed(at: Callable[[nn.Module, int], Any], steps: int = 5) -> list[Finding
     for _ in range(steps):
         noted()
     flags.let_go()
-    return flags.findings([])
+    return flags.findings([], frozen)
 
 
 @pytest.mark.parametrize("step", [1, 3])
@@ -264,6 +269,15 @@ def test_a_flag_that_is_set_in_a_step_is_found_with_the_step(step):
     assert (finding.rule, finding.since_step) == ("flags-changed", step)
     assert finding.where == ["0.weight", "0.bias"]
     assert "became True" in finding.what
+
+
+def test_what_is_thawed_outside_of_the_frozen_part_is_a_notice():
+    def thawed(model: nn.Module, number: int) -> None:
+        if number == 3:
+            model[0].requires_grad_(True)
+
+    (inside,), (outside,) = changed(thawed), changed(thawed, frozen=("1.weight", "1.bias"))
+    assert (inside.severity, outside.severity) == ("warning", "notice")
 
 
 def test_a_mode_that_changes_later_on_is_found():
@@ -292,8 +306,8 @@ def test_what_another_finding_is_about_is_not_told_twice():
     model.requires_grad_(False)
     flags = Flags(model)
     flags.around(lambda: model.requires_grad_(True))()
-    (finding,) = flags.findings([])
-    assert flags.findings([finding]) == []
+    (finding,) = flags.findings([], FROZEN)
+    assert flags.findings([finding], FROZEN) == []
 
 
 # --- compiled code, and what is broken before it is trained ---------------------------------------
