@@ -146,7 +146,7 @@ def rates_that_fall_by_layer() -> Subject:
     return Subject(model, [optimizer], step, ("patches", "position", "registers"))
 
 
-@clean("swin_v2")
+@clean("swin_v2", "flags-changed")
 def thawed_as_announced() -> Subject:
     """The second stage is thawed after two steps, and only what stays frozen is declared."""
     model = swin_v2()
