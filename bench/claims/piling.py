@@ -67,7 +67,7 @@ class NothingToZero(Claim[PiledUp]):
             if number in self._STEPS:
                 norms.append(norm_of(t.grad for t in frozen if t.grad is not None))
         flagged = training("policy", "requires_grad")
-        for _ in range(self._STEPS[1]):
+        for _ in range(self._STEPS[-1]):
             flagged.step(PhaseMarks())
         off = flagged.partition.frozen_tensors(flagged.model)
         return PiledUp(
