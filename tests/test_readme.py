@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
+from typing import Any
 
 import click
+import msgspec
 import pytest
 from click.testing import CliRunner
 
 from bench import store
+from bench.audit_study.outcome import Outcome
 from bench.cli import main
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -54,6 +58,28 @@ def test_the_readmes_model_and_strategy_run_as_they_stand(
     (folder,) = tmp_path.glob("results/*/*")
     verdicts = {cell.strategy: cell.verdict for cell in store.load(folder)[1].cells}
     assert verdicts == {"full": "reference", "requires_grad": "ok", "undo": "ok"}
+
+
+def outcomes_of(file: str) -> list[dict[str, Any]]:
+    """What the audit study has stored."""
+    stored = json.loads((ROOT / "results" / "audit-study" / file).read_text())
+    return stored["outcomes"]
+
+
+def test_the_readmes_figures_of_the_audit_are_those_of_the_study() -> None:
+    told = " ".join(README.split())
+    every = outcomes_of("audit-study.json")
+    faults = [one for one in every if one["kind"] == "fault"]
+    assert f"finds all {len(faults)} planted faults" in told
+    assert f"silent on {len(every) - len(faults)} clean set-ups" in told
+    assert f"over {len({one['architecture'] for one in every})} architectures" in told
+    first = [msgspec.convert(one, Outcome) for one in outcomes_of("first-sight.json")]
+    planted = [one for one in first if one.kind == "fault"]
+    clean = [one for one in first if one.kind == "clean"]
+    right = sum(one.right_cause for one in planted)
+    assert f"found {right} of {len(planted)} planted faults at first sight" in told
+    alarmed = sum(bool(one.false_alarms) for one in clean)
+    assert f"an alarm on {alarmed} of {len(clean)} clean ones" in told
 
 
 @pytest.mark.parametrize("path", re.findall(r"\]\(((?!http)[^)#]+)\)", README))

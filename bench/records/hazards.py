@@ -54,7 +54,7 @@ class Hazard(Record, frozen=True, omit_defaults=False):
     """One way in which a freeze goes wrong.
 
     Attributes:
-        name: stable, in kebab-case; a finding of an audit has the same where it is of this mechanism.
+        name: stable, in kebab-case; an audit's finding has the same if it is of this mechanism.
         theme: hazards of a kind stand together.
         title: in a few words.
         mechanism: why it happens.
