@@ -142,19 +142,20 @@ def test_one_while_training(frozen_guard):
     assert result.stdout.str().count("why:   The module runs in training mode") == 4
 
 
-def test_a_body_that_fails_by_itself_says_so_first(pytester: Pytester) -> None:
+@pytest.mark.parametrize("every", [1, 100])
+def test_a_body_that_fails_by_itself_says_so_first(pytester: Pytester, every: int) -> None:
     result = run(
         pytester,
-        """
+        f"""
 def test_own(frozen_guard):
     model = net(norm=True)
-    frozen_guard(model, every=100)
+    frozen_guard(model, every={every})
     train(model)
     assert model.head.bias.sum() == 17, "my own"
 
 def test_skipped(frozen_guard):
     model = net(norm=True)
-    frozen_guard(model, every=100)
+    frozen_guard(model, every={every})
     train(model)
     pytest.skip("not today")
 """,

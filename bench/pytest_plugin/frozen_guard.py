@@ -1,4 +1,7 @@
-"""A watch over the models that a test trains: the test fails when something frozen moves."""
+"""A watch over the models that a test trains: the test fails when something frozen moves.
+
+It fails when its body ends, and not in the step that moved it: what the test asserts is said too.
+"""
 
 from __future__ import annotations
 
@@ -52,6 +55,7 @@ class FrozenGuard:
         except WatchRequestError as error:
             sentence = f"frozen_guard: {error}"
         else:
+            entered.at_once = False
             self._watches.append(entered)
             return entered
         pytest.fail(sentence, pytrace=False)

@@ -87,6 +87,8 @@ class Watch:
         kept_by: whether frozen tensors were kept as copies or as hashes.
         frozen_bytes: of the frozen tensors.
         frozen_names: of the frozen tensors: parameters, buffers, effective weights.
+        at_once: raise from within the step after which something is seen; otherwise the training
+            runs on, and it is raised when the block ends.
     """
 
     def __init__(
@@ -113,6 +115,7 @@ class Watch:
         self._optimizers: set[int] = set()  # that hold the model
         self._round: set[int] = set()  # those of them that have stepped in this step
         self._close: Callable[[], object] = lambda: None
+        self.at_once = True
         self.checks = 0
         self.findings: list[Finding] = []
         # Said now: a mistake in the patterns should not wait for the block.
@@ -188,12 +191,12 @@ class Watch:
         """Count a step of an optimizer that is not torch's; look if it is time to.
 
         Raises:
-            FrozenMoved: something frozen has moved.
+            FrozenMoved: something frozen has moved; when the block ends unless `at_once`.
         """
         self._arrivals.at_update()
         if self._pace.count() and not self.findings:
             self._look()
-            if self.findings:
+            if self.findings and self.at_once:
                 self._close()  # now: not every caller comes back to the end of the block
                 self._raised = FrozenMoved(self.findings)
                 raise self._raised
