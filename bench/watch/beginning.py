@@ -38,7 +38,6 @@ class Beginning:
             name for name in frozen if patterns is not None and not _named_by(name, patterns)
         }
         self._tensors = {name: weakref.ref(parameter) for name, parameter in frozen.items()}
-        self._forms = {name: (p.shape, p.dtype) for name, p in frozen.items()}
         once = {id(parameters[name]): name for name in reversed(self.partition.trainable)}
         self.trainable = [
             name
@@ -52,9 +51,8 @@ class Beginning:
             )
 
     def replaced(self, name: str, now: Tensor) -> bool:
-        """Whether the frozen parameter of this name is another one now, or of another form."""
-        is_another = self._tensors[name]() is not now
-        return is_another or self._forms[name] != (now.shape, now.dtype)
+        """Whether the frozen parameter of this name is another one now."""
+        return self._tensors[name]() is not now
 
 
 def _partition(model: nn.Module, patterns: Sequence[str] | None) -> Partition:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bench.measure.stillness import Place
 from bench.records import Finding, Moved
 from bench.rules import RULES
 from bench.watch.code import cover, for_each
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bench.records import KeptBy
+    from bench.watch.forms import Change
     from strategies import Partition
 
 _SEEN = "That is what was seen; `freezebench audit` decides by experiment."
@@ -38,9 +40,16 @@ _WHY = {
     "frozen, and requires_grad is on for it.",
     "flag-re-enabled": "requires_grad was off when the watch began and is on now.",
     "no-op-freeze": "requires_grad is on and an optimizer holds it: it was never frozen.",
-    "parameter-replaced": "Another tensor, or one of another shape or type, has its name now.",
+    "parameter-replaced": "The model has another parameter under this name than when the watch "
+    "began: code assigned a new parameter, or a new module.",
     "frozen-moved": "Nothing beside it says why; code may have written to it.",
 }
+
+_CAST = (
+    "The same tensor has been cast: double(), half() or to(dtype) on a module casts its parameters "
+    "and buffers, also the frozen ones."
+)
+_RESHAPED = "Code gave the tensor other data, of another shape."
 
 _EVAL = ("", ".eval()", ".eval()", "  # after every model.train()")
 _FLAG = ".requires_grad_(False)"
@@ -61,6 +70,12 @@ _MENDS = {
     "lr-revived": _LEAVE_OUT,
     "zero-times-inf": _LEAVE_OUT,
     "rprop-floor": _LEAVE_OUT,
+    "parameter-replaced": (
+        "replace it before the watch begins, then freeze it: ",
+        _FLAG,
+        _FLAG,
+        "",
+    ),
 }
 
 
@@ -70,23 +85,53 @@ def moved_findings(
     kept_by: KeptBy,
     step: int,
     when: str,
+    changes: Mapping[Place, Change],
 ) -> list[Finding]:
     """One finding for each rule, of the tensors that `moved` holds by rule.
 
-    They were seen after `step` (0 if none has run); `when` says since when, in words.
+    They were seen after `step` (0 if none has run); `when` says since when, in words; `changes`
+    are those of dtype or shape.
     """
     return [
         Finding(
             rule=rule,
             severity=RULES[rule].severity,
             where=[tensor.name for tensor in tensors],
-            what=f"{_subject(tensors)} moved {when}{_figure(tensors, kept_by)}.",
+            what=f"{_subject(tensors)} {_verb(rule, tensors)} {when}"
+            f"{_figure(tensors, kept_by, changes)}.",
             why=f"{_WHY[rule]} {_SEEN}",
             mend=_mend(rule, [tensor.name for tensor in tensors], partition),
             moved=list(tensors),
             since_step=step or None,
         )
         for rule, tensors in moved.items()
+    ]
+
+
+def form_findings(
+    cast: Sequence[Moved], changes: Mapping[Place, Change], step: int, when: str
+) -> list[Finding]:
+    """One finding for each change of dtype or shape, of the tensors that it happened to."""
+    rule = RULES["parameter-replaced"]
+    by_change: dict[Change, list[Moved]] = {}
+    for each in cast:
+        by_change.setdefault(changes[Place(each.name, each.kind)], []).append(each)
+    return [
+        Finding(
+            rule=rule.name,
+            severity=rule.severity,
+            where=[tensor.name for tensor in tensors],
+            what=f"{_subject(tensors)}: the {change} {when}.",
+            why=_CAST if change.of == "dtype" else _RESHAPED,
+            mend=(
+                f"model.to(torch.{change.now})  # before the watch begins, or not at all"
+                if change.of == "dtype"
+                else "make such changes before the watch begins"
+            ),
+            moved=list(tensors),
+            since_step=step or None,
+        )
+        for change, tensors in by_change.items()
     ]
 
 
@@ -105,6 +150,12 @@ def gone_finding(names: Sequence[str], step: int, when: str) -> Finding:
     )
 
 
+def _verb(rule: str, tensors: Sequence[Moved]) -> str:
+    if rule != "parameter-replaced":
+        return "moved"
+    return "was replaced" if len(tensors) == 1 else "were replaced"
+
+
 def _subject(tensors: Sequence[Moved]) -> str:
     first = shortened([tensors[0].name])
     kind = tensors[0].kind
@@ -112,13 +163,18 @@ def _subject(tensors: Sequence[Moved]) -> str:
     return f"The frozen {kind} {first}{more}"
 
 
-def _figure(tensors: Sequence[Moved], kept_by: KeptBy) -> str:
+def _figure(tensors: Sequence[Moved], kept_by: KeptBy, changes: Mapping[Place, Change]) -> str:
+    for each in tensors:
+        if change := changes.get(Place(each.name, each.kind)):
+            return f"; the {change} ({shortened([each.name])})"
     if kept_by == "hash":
         return " (by how much is unknown: only its hash was kept)"
     if any(tensor.max_abs is None for tensor in tensors):
-        return ", to NaN, infinity or another shape"
+        return ", to NaN or infinity"
     counted = [tensor for tensor in tensors if not tensor.name.endswith("num_batches_tracked")]
     most = max(counted or tensors, key=lambda tensor: tensor.max_abs or 0.0)
+    if not most.max_abs:
+        return f", in bits that make no number another, as the sign of 0 ({shortened([most.name])})"
     share = "" if most.relative is None else f", {most.relative:.1e} of its norm"
     return f", by up to {most.max_abs:.2g} ({shortened([most.name])}{share})"
 

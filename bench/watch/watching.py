@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from bench.measure.stillness import Stillness, frozen_tensors, how_to_keep
+from bench.measure.stillness import Place, Stillness, frozen_tensors, how_to_keep
 from bench.watch.arrivals import Arrivals
 from bench.watch.beginning import Beginning
 from bench.watch.causes import Evidence
 from bench.watch.cut import cut_findings
 from bench.watch.errors import FrozenMoved, Severed, WatchRequestError
+from bench.watch.forms import Forms
 from bench.watch.holders import Holders
 from bench.watch.inner import inner, is_compiled
-from bench.watch.moving import gone_finding, moved_findings
+from bench.watch.moving import form_findings, gone_finding, moved_findings
 from bench.watch.pace import Pace
 from bench.watch.present import present
 from bench.watch.request import refuse_what_cannot_be_watched, several
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from torch.optim import Optimizer
 
-    from bench.measure.stillness import Place
     from bench.records import Finding, KeptBy, Moved
+    from bench.watch.forms import Change
 
 Keep = Literal["auto", "copy", "hash"]
 
@@ -133,6 +134,7 @@ class Watch:
         self._kept = Stillness(
             tensors, how_to_keep_all(tensors) if self._keep == "auto" else self._keep
         )
+        self._forms = Forms(tensors)
         self.kept_by = self._kept.kept_by
         self.frozen_bytes = self._kept.bytes
         self.frozen_names = [place.name for place in tensors]
@@ -227,17 +229,28 @@ class Watch:
         self._last_look = self.steps
         moved = self._kept.moved(now)
         if moved:
-            found = moved_findings(
-                self._by_rule(moved, now),
+            changes = self._forms.changes(now)
+            cast = [each for each in moved if self._only_changed_form(each, changes, now)]
+            self.findings += form_findings(cast, changes, self.steps, when)
+            self.findings += moved_findings(
+                self._by_rule([each for each in moved if each not in cast], now),
                 self._beginning.partition,
                 self.kept_by,
                 self.steps,
                 when,
+                changes,
             )
-            self.findings += found
         gone = [place.name for place in self._kept.places if place not in now]
         if gone:
             self.findings.append(gone_finding(gone, self.steps, when))
+
+    def _only_changed_form(
+        self, moved: Moved, changes: Mapping[Place, Change], now: Mapping[Place, Tensor]
+    ) -> bool:
+        place = Place(moved.name, moved.kind)
+        if place not in changes:
+            return False
+        return place.kind != "parameter" or not self._beginning.replaced(place.name, now[place])
 
     def _by_rule(
         self, moved: Sequence[Moved], now: Mapping[Place, Tensor]

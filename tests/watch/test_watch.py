@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import gc
 import pickle
+import re
 
 import pytest
 import torch
@@ -253,7 +254,71 @@ def test_a_parameter_that_is_replaced_is_said_to_be() -> None:
         net.backbone[0] = nn.Linear(4, 6)
         train(net)
 
-    assert caught.value.findings[0].rule == "parameter-replaced"
+    (finding,) = caught.value.findings
+    assert finding.rule == "parameter-replaced"
+    assert "weight and 1 more were replaced in step 1, by up to" in finding.what
+    assert "assigned a new parameter, or a new module" in finding.why
+    assert finding.mend.startswith("replace it before the watch begins")
+    assert "audit" not in finding.mend
+
+
+@pytest.mark.parametrize("keep", ["copy", "hash"])
+def test_a_cast_is_said_to_be_one(keep: str) -> None:
+    net = frozen_net(norm=True)
+    net.backbone.eval()
+
+    with pytest.raises(FrozenMoved) as caught, watch(net, keep=keep):  # noqa: PT012
+        train(net)
+        net.double()
+
+    (finding,) = caught.value.findings
+    assert finding.rule == "parameter-replaced"
+    assert set(finding.where) == {
+        name for name, tensor in net.backbone.state_dict(prefix="backbone.").items()
+        if tensor.dtype == torch.float64
+    }  # fmt: skip
+    assert "the dtype changed from float32 to float64 after step 3" in finding.what
+    assert "by up to" not in finding.what
+    assert finding.mend.startswith("model.to(torch.float64)")
+    exec(finding.mend, {"model": net, "torch": torch})
+
+
+def test_another_shape_is_said_to_be_one() -> None:
+    net = frozen_net()
+
+    with pytest.raises(FrozenMoved, match=r"changed from \(6, 6\) to \(6, 5\)"), watch(net):
+        net.backbone[2].weight.data = torch.zeros(6, 5)
+
+
+def test_a_parameter_replaced_by_one_of_another_dtype_is_replaced() -> None:
+    net = frozen_net()
+
+    with pytest.raises(FrozenMoved, match="was replaced before") as caught, watch(net):
+        net.backbone[0].bias = nn.Parameter(net.backbone[0].bias.double())
+
+    assert "from float32 to float64" in caught.value.findings[0].what
+
+
+def test_a_sign_of_zero_is_not_told_as_a_distance_of_zero() -> None:
+    net = frozen_net()
+    nn.init.zeros_(net.backbone[0].bias)
+
+    with pytest.raises(FrozenMoved, match="the sign of 0") as caught, watch(net):
+        net.backbone[0].bias.data.neg_()
+
+    assert "by up to" not in caught.value.findings[0].what
+
+
+def test_the_largest_figure_is_not_that_of_the_counter() -> None:
+    net = frozen_net(norm=True)
+
+    with pytest.raises(FrozenMoved) as caught, watch(net, every=100):
+        train(net, steps=20)
+
+    (finding,) = caught.value.findings
+    counter = next(m for m in finding.moved if m.name.endswith("num_batches_tracked"))
+    assert counter.max_abs == 20
+    assert re.search(r"by up to 0\.\d+ \(backbone\.1\.running_", finding.what)
 
 
 def test_a_parameter_that_is_gone_is_said_to_be() -> None:
