@@ -8,6 +8,8 @@ import torch
 from torch import nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 
+from bench.watch.zeros import Zeros
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -30,6 +32,7 @@ class Arrivals:
 
     Attributes:
         missing: those that have not received one yet, by name.
+        zeros: those that have, and whether it was ever another than zero.
     """
 
     def __init__(self, model: nn.Module, trainable: list[str], *, compiled: bool) -> None:
@@ -38,6 +41,7 @@ class Arrivals:
         self._owners = {name: id(_owner(model, name)) for name in trainable}
         # A gradient from before can't be told from a new one by looking at it.
         self._from_before = {name for name, p in self.missing.items() if p.grad is not None}
+        self.zeros = Zeros({n: p for n, p in self.missing.items() if n not in self._from_before})
         self._arrived: set[str] = set()
         self._ran: set[int] = set()
         self._steps = 0
@@ -52,7 +56,12 @@ class Arrivals:
             self._on_modules = register_module_forward_pre_hook(_running(self._ran))
 
     def at_update(self) -> None:
-        """Called at each update: strike out what has arrived, and take its hook away."""
+        """Called at each update, while gradients are there."""
+        self.zeros.at_update()
+        self.strike_out()
+
+    def strike_out(self) -> None:
+        """Strike out what has arrived, and take its hook away."""
         if not self.missing:
             return
         self._steps += 1
@@ -72,7 +81,7 @@ class Arrivals:
     @property
     def settled(self) -> bool:
         """Whether a step needs no look at gradients: all have come, or hooks alone wait for one."""
-        return not self.missing or self._steps >= _LOOKED_AT
+        return self.zeros.settled and (not self.missing or self._steps >= _LOOKED_AT)
 
     def unused(self, name: str) -> bool:
         """Whether the module of this parameter was seen not to run.

@@ -20,7 +20,7 @@ _AUDIT = "`freezebench audit` finds by experiment what cuts it off"
 
 
 def cut_findings(model: nn.Module, arrivals: Arrivals, steps: int) -> list[Finding]:
-    """One finding for each rule, over the trainable parameters without any gradient.
+    """One finding for each rule, over the trainable parameters without any gradient but zeros.
 
     Args:
         model: as it stands at the end.
@@ -30,7 +30,9 @@ def cut_findings(model: nn.Module, arrivals: Arrivals, steps: int) -> list[Findi
     by_rule: dict[str, list[str]] = {}
     for name in arrivals.missing:
         by_rule.setdefault(_rule(name, model, arrivals), []).append(name)
-    return [_finding(rule, names, steps, model) for rule, names in by_rule.items()]
+    found = [_finding(rule, names, steps, model) for rule, names in by_rule.items()]
+    flat = arrivals.zeros.names()
+    return [*found, _flat(flat, arrivals.zeros.updates)] if flat else found
 
 
 def _rule(name: str, model: nn.Module, arrivals: Arrivals) -> str:
@@ -67,6 +69,21 @@ def _finding(rule: str, names: list[str], steps: int, model: nn.Module) -> Findi
     }[rule]
     return Finding(
         rule=rule, severity=RULES[rule].severity, where=names, what=what, why=why, mend=mend
+    )
+
+
+def _flat(names: list[str], updates: int) -> Finding:
+    return Finding(
+        rule="severed",
+        severity="warning",
+        where=names,
+        what=f"Every gradient of {len(names)} trainable "
+        f"{'parameter' if len(names) == 1 else 'parameters'} was zero in the first {updates} "
+        f"updates: {shortened(names, 3)}.",
+        why="Something flat is between it and the loss (a factor of 0, round, sign, a clamp, "
+        "a saturated activation), no sample of these updates chose it, as an expert or a branch, "
+        f"or the loss was at its least; {_AUDIT}.",
+        mend="freezebench audit file.py:factory  # and take away what makes its gradient zero",
     )
 
 

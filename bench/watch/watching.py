@@ -170,7 +170,7 @@ class Watch:
             self._look()
         moved = bool(self.findings)
         if self._severed and self.steps and self._raised is None:
-            self._arrivals.at_update()
+            self._arrivals.strike_out()
             self.findings += cut_findings(self._model, self._arrivals, self.steps)
         worst = [finding for finding in self.findings if finding.severity == "error"]
         for finding in self.findings:

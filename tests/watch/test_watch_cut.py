@@ -159,3 +159,62 @@ def test_a_tied_trainable_parameter_is_asked_for_once() -> None:
 
     with watch(net):
         train(net)
+
+
+class Flat(Adapted):
+    """The adapter gets a gradient that is zero in every number, `until` some forward pass."""
+
+    def __init__(self, until: float = float("inf")) -> None:
+        super().__init__()
+        self.until, self.passes = until, 0
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        self.passes += 1
+        factor = 0.0 if self.passes < self.until else 1.0
+        return self.head(self.backbone(inputs + factor * self.adapter(inputs)))
+
+
+@pytest.mark.parametrize(("every", "steps", "looked_at"), [(1, 4, 4), (1, 30, 10), (100, 30, 10)])
+def test_gradients_that_are_always_zero_are_a_warning(
+    every: int, steps: int, looked_at: int
+) -> None:
+    net = Flat()
+
+    with pytest.warns(UserWarning, match="Every gradient of 2"), watch(net, every=every) as report:
+        train(net, steps=steps)
+
+    (finding,) = report.findings
+    assert (finding.rule, finding.severity) == ("severed", "warning")
+    assert finding.where == ["adapter.weight", "adapter.bias"]
+    assert f"was zero in the first {looked_at} updates" in finding.what
+    assert report.steps == steps
+
+
+@pytest.mark.parametrize(("until", "steps"), [(3, 3), (8, 9), (100, 2)])
+def test_gradients_that_are_zero_at_the_beginning_are_no_finding(until: int, steps: int) -> None:
+    net = Flat(until)
+
+    with watch(net) as report:
+        train(net, steps=steps)
+
+    assert report.findings == []
+
+
+def test_a_single_zero_gradient_of_a_module_is_no_finding() -> None:
+    net = Adapted()
+    net.adapter.bias.register_hook(torch.zeros_like)
+
+    with watch(net) as report:
+        train(net)
+
+    assert report.findings == []
+
+
+def test_a_loss_that_gives_nothing_but_zeros_may_be_at_its_least() -> None:
+    net = frozen_net()
+    optimizer = sgd(net)
+
+    with pytest.warns(UserWarning, match="or the loss was at its least"), watch(net):  # noqa: PT031
+        for _ in range(5):
+            (net(torch.randn(8, 4)) * 0).sum().backward()
+            optimizer.step()
