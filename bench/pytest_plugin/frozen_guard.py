@@ -69,8 +69,8 @@ class FrozenGuard:
         for each in watches:
             try:
                 each.__exit__(None if error is None else type(error), error, None)
-            except WatchError as worst:
-                found.append(str(worst))
+            except (WatchError, Warning) as worst:  # warnings may be turned into errors
+                found.append("\n\n".join([str(worst), *getattr(worst, "__notes__", ())]))
         if isinstance(error, WatchError):
             found = [str(error), *getattr(error, "__notes__", ())]
         return "\n\n".join(found)

@@ -79,6 +79,12 @@ def watch(
     return Watch(model, frozen, every=every, keep=keep, optimizers=optimizers, severed=severed)
 
 
+_NO_STEP = (
+    "a watch saw no optimizer step, so it says nothing of a training: it hears of torch's "
+    "optimizers that hold a parameter of the model; call report.step() after a step of another one"
+)
+
+
 class Watch:
     """What a watch sees; a context manager that can be entered once.
 
@@ -173,11 +179,17 @@ class Watch:
             self._arrivals.strike_out()
             self.findings += cut_findings(self._model, self._arrivals, self.steps)
         worst = [finding for finding in self.findings if finding.severity == "error"]
-        for finding in self.findings:
-            if finding.severity != "error":
-                warnings.warn(told([finding]), stacklevel=3)
+        lesser = [told([finding]) for finding in self.findings if finding.severity != "error"]
         if worst:
-            raise FrozenMoved(worst) if moved else Severed(worst)
+            # Warnings go along, as one that is turned into an error would come in place of this.
+            raised = FrozenMoved(worst) if moved else Severed(worst)
+            for said in lesser:
+                raised.add_note(said)
+            raise raised
+        if not self.steps:
+            lesser.append(_NO_STEP)
+        for said in lesser:
+            warnings.warn(said, stacklevel=3)
 
     def __str__(self) -> str:
         size = f"{len(self.frozen_names)} frozen tensors ({self.frozen_bytes / 2**20:.3g} MiB)"

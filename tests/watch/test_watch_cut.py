@@ -51,9 +51,23 @@ def test_it_can_be_told_not_to_look_for_what_is_cut_off() -> None:
     assert report.findings == []
 
 
-def test_nothing_is_said_of_gradients_before_any_step() -> None:
-    with watch(Adapted("detach")):
+def test_nothing_is_said_of_gradients_before_any_step_but_that_there_was_none() -> None:
+    with pytest.warns(UserWarning, match="saw no optimizer step"), watch(Adapted("detach")):
         pass
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_warning_that_is_an_error_takes_the_place_of_nothing_worse() -> None:
+    net = frozen_net()
+    net.spare = nn.Linear(2, 2)
+    optimizer = torch.optim.SGD(net.head.parameters(), lr=0.1)
+
+    with pytest.raises(FrozenMoved) as caught, watch(net, every=100):
+        train(net, optimizer=optimizer)
+        with torch.no_grad():
+            next(p for p in net.parameters() if not p.requires_grad).add_(1)
+
+    assert caught.value.findings
 
 
 def test_a_step_without_any_gradient_is_severed() -> None:
