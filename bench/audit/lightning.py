@@ -75,7 +75,7 @@ class _Fit:
         """Run up to the first batch."""
         try:
             self._switch()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             from bench.workloads.importing import told  # noqa: PLC0415
 
             raise AuditError(f"fit raised before its first batch: {told(error)}") from error

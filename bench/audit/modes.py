@@ -91,7 +91,7 @@ def _step_with(
                     hook = module.register_forward_pre_hook(trial, with_kwargs=True)
                     hooks.callback(hook.remove)
             subject.step()
-    except Exception:  # whatever the user's step raises; the audit says so elsewhere
+    except (Exception, SystemExit):  # whatever the user's step raises; the audit says so elsewhere
         return None
     return calls
 

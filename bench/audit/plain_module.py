@@ -165,7 +165,7 @@ def _accepts(model: nn.Module, tried: Tensor) -> bool:
     try:
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             model.eval()(tried)
-    except Exception:  # whatever the user's forward raises, it did not go through
+    except (Exception, SystemExit):  # whatever the user's forward raises, it did not go through
         return False
     finally:
         for module, mode in modes:

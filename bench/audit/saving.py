@@ -119,7 +119,10 @@ def _counted(world: World, off: Sequence[str]) -> _Count | None:
             stack.enter_context(counts)
             stack.enter_context(saved)
             subject.step()
-    except Exception:  # the user's step may do anything with gradients that are not there
+    except (
+        Exception,
+        SystemExit,
+    ):  # the user's step may do anything with gradients that are not there
         return None
     finally:
         for parameter in parameters:

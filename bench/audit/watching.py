@@ -60,7 +60,7 @@ def watch_steps(
             looking.number = number
             try:
                 subject.step()
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 seen.raised = error
             else:
                 seen.steps = number
