@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import os
 import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -29,7 +31,7 @@ class Rebuilt:
     """A `World` whose beginning is a new call of the user's factory under one random state.
 
     One subject is alive at a time, so the memory is that of one model: the last is let go before
-    the next is made.
+    the next is made. Each beginning and the end are in the working folder of the first.
 
     Args:
         make: makes the subject; called at each beginning.
@@ -41,6 +43,7 @@ class Rebuilt:
         self._seed = seed
         self._made: Made | None = None
         self._random: list[Any] | None = None
+        self._folder = _working_folder()
         self._grad = torch.is_grad_enabled()
 
     def begin(self) -> Subject:
@@ -48,6 +51,7 @@ class Rebuilt:
         if self._random is None:
             self._random = _random_state()
         self._let_go()
+        self._return()
         torch.set_grad_enabled(True)
         random.seed(self._seed)
         np.random.seed(self._seed % 2**32)
@@ -56,12 +60,19 @@ class Rebuilt:
         return self._made.subject
 
     def end(self) -> None:
-        """Let the last subject go and put the random state back."""
+        """Let the last subject go; put the random state and the working folder back."""
         self._let_go()
+        self._return()
         torch.set_grad_enabled(self._grad)
         if self._random is not None:
             _put_back(self._random)
             self._random = None
+
+    def _return(self) -> None:
+        """The user's code may have gone elsewhere, and relative paths are meant from here."""
+        if self._folder is not None:
+            with contextlib.suppress(OSError):  # it may have removed the folder
+                os.chdir(self._folder)
 
     def _let_go(self) -> None:
         if self._made is None:
@@ -71,6 +82,14 @@ class Rebuilt:
         self._made = None
         if model() is not None:  # in a cycle of references, as with hooks that refer to it
             gc.collect()
+
+
+def _working_folder() -> str | None:
+    """The current folder, unless somebody has removed it."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return None
 
 
 def _random_state() -> list[Any]:

@@ -55,11 +55,15 @@ def imported(target: str) -> ModuleType:
 
 def _from_file(target: str) -> ModuleType:
     path = Path(target).expanduser()
+    if path.is_dir():
+        raise ImportingError(
+            f"'{target}' is a folder; give a file in it, as in path/to/file.py:factory"
+        )
     if not path.is_file():
         beside = [file.name for file in path.parent.glob("*.py")]
         raise ImportingError(
             f"there is no file '{target}' (seen from the current folder); "
-            + suggest(path.name, beside)
+            + (suggest(path.name, beside) if beside else "there are no Python files there")
         )
     if path.suffix != ".py":
         raise ImportingError("it is not a Python file; give path/to/file.py:factory")
