@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 from xml.etree import ElementTree
 
+from bench.names import printable
 from bench.records import Record
 
 if TYPE_CHECKING:
@@ -69,13 +70,13 @@ def junit(*suites: Suite) -> bytes:
 
 
 def _add(suite: ElementTree.Element, case: TestCase) -> None:
-    names = {"classname": _possible(case.group), "name": _possible(case.name)}
+    names = {"classname": _on_a_line(case.group), "name": _on_a_line(case.name)}
     place = ElementTree.SubElement(suite, "testcase", names)
     if case.seconds is not None:
         place.set("time", f"{case.seconds:.6f}")
     if case.status == "passed":
         return
-    said = {"message": _possible(case.message)}
+    said = {"message": _on_a_line(case.message)}
     if case.kind:
         said["type"] = case.kind
     ElementTree.SubElement(place, ELEMENTS[case.status], said).text = _possible(case.text)
@@ -105,6 +106,10 @@ def _timestamp(started: str) -> str:
         return datetime.fromisoformat(started).strftime("%Y-%m-%dT%H:%M:%S")
     except ValueError:
         return _possible(started)
+
+
+def _on_a_line(text: str) -> str:
+    return _possible(printable(text))
 
 
 def _possible(text: str) -> str:
