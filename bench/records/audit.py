@@ -53,7 +53,8 @@ class Audit(Record, frozen=True, omit_defaults=False):
 
     Attributes:
         target: what was audited, without folders.
-        steps: training steps that were audited, after `warm` that were not.
+        steps: training steps that ran, after `warm` to warm up; more than were asked for where
+            gradients were still waiting for an update.
         frozen: the patterns that said what is frozen; empty if that was read off the flags,
             learning rates and optimizers as they were.
         frozen_tensors: parameters, buffers and effective weights that were compared, bitwise.
@@ -61,6 +62,7 @@ class Audit(Record, frozen=True, omit_defaults=False):
         kept_by: whether their values were kept, or only a hash of each.
         stopped: the exception that ended the steps early, in a sentence; `None` if none did.
         notes: what the reader has to know to judge the findings.
+        left_out: findings that there were and that `findings` no longer holds.
     """
 
     target: str
@@ -76,6 +78,7 @@ class Audit(Record, frozen=True, omit_defaults=False):
     findings: list[Finding]
     notes: list[str] = []
     stopped: str | None = None
+    left_out: int = 0
     schema: int = AUDIT_SCHEMA
 
 

@@ -68,15 +68,25 @@ def _show(finding: Finding, console: Console) -> None:
         _labelled("moved" if line is lines[0] else "", line, console)
     _labelled("why", finding.why, console)
     _labelled("decided by", finding.decided_by, console)
-    _labelled("mend", finding.mend, console, "bold")
+    _pasteable("mend", finding.mend, console, "bold")
 
 
 def _labelled(label: str, words: str, console: Console, style: str = "") -> None:
     """A label, and words that are broken beside it."""
     if words:
         margin = " " * (_INDENT + _WIDTH)
-        front = f"{'':{_INDENT}}{label:{_WIDTH}}"
-        _broken(as_text(words, console, style), margin, console, front)
+        _broken(as_text(words, console, style), margin, console, _front(label))
+
+
+def _pasteable(label: str, code: str, console: Console, style: str) -> None:
+    """A label, and code that no line break is put into: what is copied is what was meant."""
+    if code:
+        front = Text().append(_front(label), "dim")
+        console.print(front.append_text(as_text(code, console, style)), soft_wrap=True)
+
+
+def _front(label: str) -> str:
+    return f"{'':{_INDENT}}{label:{_WIDTH}}"
 
 
 def _broken(text: Text, margin: str, console: Console, front: str | None = None) -> None:

@@ -31,9 +31,15 @@ def heading(audit: Audit) -> str:
         audit.target,
         audit.device,
         f"torch {audit.torch}",
-        f"{_count(audit.steps, 'step')} after {audit.warm} to warm up",
+        _ran(audit),
     )
     return " · ".join(parts)
+
+
+def _ran(audit: Audit) -> str:
+    if not audit.steps and not audit.warm:
+        return "no step ran to its end"
+    return f"{_count(audit.steps, 'step')} after {audit.warm} to warm up"
 
 
 def compared(audit: Audit) -> str:
@@ -67,6 +73,8 @@ def counted(audit: Audit) -> str:
     """The last line: `1 error, 2 warnings`, or that nothing was found."""
     if audit.stopped is not None and not audit.findings:
         return "nothing was found before it stopped"
+    if not audit.findings and audit.left_out:
+        return "nothing else found"
     if not audit.findings:
         return "nothing found: what is frozen stayed frozen, and the rest is trained"
     found = Counter(finding.severity for finding in audit.findings)
