@@ -78,7 +78,8 @@ def intent(subject: Subject) -> Intent:
     if not partition.frozen:
         raise AuditError(
             "nothing in the model is frozen: every parameter has requires_grad on and a learning "
-            "rate; say what is meant to be frozen by patterns on its names"
+            "rate; say what is meant to be frozen by patterns on its names, with --freeze or as "
+            "'frozen' of the returned dict"
         )
     if not partition.trainable:
         raise AuditError("every parameter is frozen, so nothing is trained; leave some trainable")

@@ -60,6 +60,7 @@ def parts_of(made: Any) -> Parts:
     Raises:
         AuditError: it holds two of what there can be but one, or something of the wrong kind.
     """
+    _refuse_transformers(made)
     parts = Parts()
     if isinstance(made, Mapping):
         _by_key(parts, dict(made))
@@ -98,6 +99,20 @@ def described(made: Any) -> str:
     return "None" if made is None else type(made).__name__
 
 
+def _refuse_transformers(thing: Any) -> None:
+    """Its loop cannot be run a step at a time, and it guards itself by a callback."""
+    is_one = any(
+        kind.__name__ == "Trainer" and kind.__module__.startswith("transformers.")
+        for kind in type(thing).__mro__
+    )
+    if is_one:
+        raise AuditError(
+            "it returned a Trainer of transformers, which runs its own loop; return "
+            "(trainer.model, trainer.create_optimizer(), step) with a step of one batch, or watch "
+            "it while it trains by bench.watch.transformers.FreezeGuardCallback"
+        )
+
+
 def _attributes(made: Any) -> dict[str, Any]:
     names = [name for known in _KEYS.values() for name in known]
     return {name: getattr(made, name) for name in (*names, *_ALSO) if hasattr(made, name)}
@@ -110,6 +125,7 @@ def _by_key(parts: Parts, given: dict[str, Any]) -> None:
         if key is None:
             continue
         value = given[key]
+        _refuse_transformers(value)
         if part == "optimizers":
             parts.optimizers = _optimizers(value, key)
         elif part == "frozen":
@@ -133,6 +149,7 @@ def _by_key(parts: Parts, given: dict[str, Any]) -> None:
 
 def _by_kind(parts: Parts, thing: Any) -> None:
     """Put one thing of a tuple where it belongs."""
+    _refuse_transformers(thing)
     if isinstance(thing, nn.Module):
         if isinstance(thing, AveragedModel) or parts.model is not None:
             parts.stateful.append(thing)

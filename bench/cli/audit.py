@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,7 +62,8 @@ def audit(
     module by itself, to go with --freeze.
 
     What moved is found bit by bit, and its cause by running the steps again with one thing
-    removed. Exit code 0: no finding at or above --fail-on; 1: one; 2: the request is wrong; 3: a
+    removed: the function is called and its steps run several times from the beginning. What they
+    print goes to stderr. Exit code 0: no finding at or above --fail-on; 1: one; 2: the request is wrong; 3: a
     step raised.
     """
     try:
@@ -73,7 +75,7 @@ def audit(
         click.echo("\nInterrupted.", err=True)
         sys.exit(INTERRUPTED)
     shown = _without(found, ignore)
-    with told_in_a_sentence(OutputError):
+    with told_in_a_sentence(OutputError), _stdout_may_be_full():
         _show(shown, form, output, fail_on)
     sys.exit(_code(shown, fail_on))
 
@@ -87,7 +89,7 @@ def _audited(
     seed: int,
     device: str,
 ) -> Audit:
-    with _progress() as told:
+    with _stdout_to_stderr(), _progress() as told:
         told("importing torch")
         from bench.audit import AuditError  # noqa: PLC0415
         from bench.audit import audit as carry_out  # noqa: PLC0415
@@ -100,7 +102,56 @@ def _audited(
             where.activate()
             told(f"importing {label(target)}")
             world = world_of(target, Asked(freeze, inputs, str(where), seed))
-            return carry_out(world, target=label(target), steps=steps, warm=warm, told=told)
+            try:
+                return carry_out(world, target=label(target), steps=steps, warm=warm, told=told)
+            except AuditError as error:
+                raise AuditError(_said_of(label(target), str(error))) from error
+
+
+def _said_of(target: str, sentence: str) -> str:
+    """The sentence behind the target, which some of them begin with already."""
+    return sentence if sentence.startswith(f"{target}: ") else f"{target}: {sentence}"
+
+
+@contextmanager
+def _stdout_to_stderr() -> Iterator[None]:
+    """Whatever the user's code prints, from Python or below it, stays out of the report."""
+    sys.stdout.flush()
+    with _descriptor_1_as_2(), redirect_stdout(sys.stderr):
+        yield
+
+
+@contextmanager
+def _descriptor_1_as_2() -> Iterator[None]:
+    try:
+        before = os.dup(1)
+    except OSError:  # stdout is closed
+        yield
+        return
+    try:
+        os.dup2(2, 1)
+        yield
+    finally:
+        if sys.__stdout__ is not None and not sys.__stdout__.closed:
+            sys.__stdout__.flush()
+        os.dup2(before, 1)
+        os.close(before)
+
+
+@contextmanager
+def _stdout_may_be_full() -> Iterator[None]:
+    """A stdout that takes nothing more is told in a sentence; a closed pipe is click's to end."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)  # what is left in the buffer is flushed once more at exit
+        os.close(nowhere)
+        why = (error.strerror or str(error)).lower()
+        raise OutputError(f"cannot write to stdout: {why}; name a file with -o") from error
 
 
 @contextmanager
@@ -135,7 +186,7 @@ def _without(found: Audit, ignore: list[tuple[str, str]]) -> Audit:
     if not number:
         return found
     said = f"{number} finding{'s' if number > 1 else ''} left out by --ignore"
-    return replace(found, findings=left, notes=[*found.notes, said])
+    return replace(found, findings=left, notes=[*found.notes, said], left_out=number)
 
 
 def _is_ignored(finding: Finding, ignore: list[tuple[str, str]]) -> bool:
