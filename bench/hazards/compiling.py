@@ -72,10 +72,6 @@ class CompileStale(Scenario):
         "https://github.com/dingo-gw/dingo/pull/407",
     )
 
-    def exempt(self, strategy: Strategy) -> str | None:
-        """The layer whose flags change in the forward pass is there under `full` too."""
-        return None
-
     def run(self, strategy: Strategy, *, mended: bool) -> Outcome:
         """Every gradient of five steps behind the freeze, compiled and not."""
         plain = _gradients(again(strategy), None, early=not mended)
@@ -101,10 +97,6 @@ class CompileRecompiles(Scenario):
         "https://github.com/pytorch/pytorch/issues/141039",
         "https://github.com/pytorch/pytorch/issues/131975",
     )
-
-    def exempt(self, strategy: Strategy) -> str | None:
-        """`full` is the control."""
-        return None
 
     def run(self, strategy: Strategy, *, mended: bool) -> Outcome:
         """Frames that are compiled behind the first step of the freeze, or in it."""

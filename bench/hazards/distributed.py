@@ -45,8 +45,8 @@ class DdpFlags(Scenario):
     needs_processes: ClassVar[int] = 2
 
     def exempt(self, strategy: Strategy) -> str | None:
-        """`full` is the control."""
-        return _without_gloo()
+        """As of any hazard, where it can run at all."""
+        return super().exempt(strategy) or _without_gloo()
 
     def run(self, strategy: Strategy, *, mended: bool) -> Outcome:
         """Wrapped, then frozen; or frozen, then wrapped. Each process has batches of its own."""

@@ -42,10 +42,6 @@ class Severed(Scenario):
     mend = "freeze the parameters (requires_grad_(False)) and leave the graph alone"
     sources = ("https://discuss.pytorch.org/t/187063",)
 
-    def exempt(self, strategy: Strategy) -> str | None:
-        """`full` is the control."""
-        return None
-
     def run(self, strategy: Strategy, *, mended: bool) -> Outcome:
         """Frozen in the middle, and behind; with nothing trainable upstream if mended."""
         models = {"in front": in_front} if mended else {"middle": in_the_middle, "back": behind}
@@ -171,10 +167,6 @@ class ReentrantCheckpoint(Scenario):
         "https://github.com/huggingface/transformers/issues/23170",
         "https://docs.pytorch.org/docs/stable/checkpoint.html",
     )
-
-    def exempt(self, strategy: Strategy) -> str | None:
-        """`full` is the control."""
-        return None
 
     def run(self, strategy: Strategy, *, mended: bool) -> Outcome:
         """The first trainable block behind the frozen part is checkpointed."""

@@ -48,12 +48,8 @@ class BnStatistics(Scenario):
         "https://docs.pytorch.org/docs/stable/generated/torch.nn.BatchNorm1d.html",
     )
 
-    def exempt(self, strategy: Strategy) -> str | None:
-        """Statistics move under `full` too."""
-        return None
-
     def run(self, strategy: Strategy, *, mended: bool) -> Outcome:
-        """Buffers alone are looked at: under `full` the weights are meant to move."""
+        """Buffers alone are looked at: `no-op-freeze` and others are about weights."""
         loop = Loop(normalised(), strategy, kinds=("buffer",))
         loop.at_start = body_to_eval if mended else train_mode
         loop.freeze()
@@ -71,10 +67,6 @@ class TrainUndoesEval(Scenario):
     theme = THEME
     mend = "call eval() after each train(), or override train() of the frozen module"
     sources = ("https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html#train",)
-
-    def exempt(self, strategy: Strategy) -> str | None:
-        """Statistics move under `full` too."""
-        return None
 
     def run(self, strategy: Strategy, *, mended: bool) -> Outcome:
         """Eval mode at the freeze; a second epoch begins with `train()`, as loops do."""
@@ -133,10 +125,6 @@ class BnCounter(Scenario):
     theme = THEME
     mend = "put the frozen modules into eval mode after each model.train()"
     sources = ("https://docs.pytorch.org/docs/stable/generated/torch.nn.BatchNorm1d.html",)
-
-    def exempt(self, strategy: Strategy) -> str | None:
-        """The counter moves under `full` too."""
-        return None
 
     def run(self, strategy: Strategy, *, mended: bool) -> Outcome:
         """Like `bn-statistics`."""

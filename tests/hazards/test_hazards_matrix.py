@@ -8,10 +8,11 @@ from hazard_strategies import EVERY
 
 from bench.hazards import ROSTER
 from bench.rules import RULES
+from strategies import find
 
 TORCH = tuple(int(part) for part in torch.__version__.split(".")[:2])
-IN_TRAINING_MODE = tuple(name for name in EVERY if not name.endswith("+eval"))
 FREEZING = tuple(name for name in EVERY if name != "full")
+IN_TRAINING_MODE = tuple(name for name in FREEZING if not name.endswith("+eval"))
 CUTTING = ("no_grad", "detach", "inference_mode", "feature_cache")
 
 VICTIMS = {
@@ -19,8 +20,8 @@ VICTIMS = {
     "train-undoes-eval": ("moves", tuple({*IN_TRAINING_MODE} - {"feature_cache"})),
     "batch-statistics": ("affected", FREEZING),
     "bn-counter": ("moves", IN_TRAINING_MODE),
-    "spectral-norm": ("moves", tuple({*IN_TRAINING_MODE} - {"full"})),
-    "dropout-active": ("affected", tuple({*IN_TRAINING_MODE} - {"full", "feature_cache"})),
+    "spectral-norm": ("moves", IN_TRAINING_MODE),
+    "dropout-active": ("affected", tuple({*IN_TRAINING_MODE} - {"feature_cache"})),
     "stale-gradient": ("moves", ("no_grad", "mask_grads", "functional")),
     "zeroed-not-none": ("moves", ("mask_grads", "no_grad")),
     "decay-on-masked": ("moves", ("mask_grads",)),
@@ -47,7 +48,7 @@ VICTIMS = {
     "fsdp-mixed": ("error", ("requires_grad",)),
     "compile-stale": (
         "immune",
-        EVERY,
+        FREEZING,
     ),  # torch guards it by now
     "compile-recompiles": ("affected", ("requires_grad", "no_grad")),
 }
@@ -126,9 +127,15 @@ def test_a_finding_of_an_audit_has_the_name_of_its_scenario():
     assert set(ROSTER) - apart <= set(RULES)
 
 
-@pytest.mark.parametrize("hazard", ["severed", "reentrant-checkpoint", "ddp-flags"])
-def test_the_reference_is_a_control_where_nothing_has_to_be_frozen(cells, hazard):
-    assert cells[hazard, "full"].outcome.kind == "immune"
+@pytest.mark.parametrize("hazard", ROSTER)
+def test_what_freezes_nothing_is_concerned_by_no_hazard(cells, hazard):
+    cell = cells[hazard, "full"]
+    assert {cell.outcome.kind, cell.mended.kind} == {"not applicable"}
+
+
+@pytest.mark.parametrize("hazard", ["severed", "reentrant-checkpoint", "compile-recompiles"])
+def test_without_any_freeze_there_is_no_hazard(hazard):
+    assert ROSTER[hazard].outcome(find("full")).kind == "immune"
 
 
 def test_overflow_is_told_as_no_figure(cells):

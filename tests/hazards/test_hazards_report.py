@@ -9,11 +9,13 @@ import re
 import msgspec
 import pytest
 from hazard_strategies import EVERY
+from matplotlib.colors import to_rgb
 from rich.console import Console
 
 from bench.hazards import ROSTER
 from bench.records import OUTCOMES, Hazards, Outcome
 from bench.report.hazards import files
+from bench.report.hazards.heat import FILLS
 from bench.report.hazards.terminal import show
 from bench.report.hazards.words import MEANINGS, SIGNS, figure
 
@@ -118,3 +120,21 @@ def test_every_outcome_has_a_sign_of_its_own_and_a_meaning():
 )
 def test_a_figure_is_short(outcome, shown):
     assert figure(outcome) == shown
+
+
+def test_the_picture_tells_the_units_of_every_row_whole(hazards, written):
+    text = written["hazards.svg"].decode()
+    for name in ROSTER:
+        cells = [one.outcome for one in hazards.cells if one.hazard == name]
+        units = dict.fromkeys(one.unit for one in cells if figure(one) and one.unit)
+        assert not units or f">{', '.join(units)}<" in text
+
+
+def test_a_freeze_that_breaks_is_darker_than_what_is_only_wasted():
+    def apart(one, other):
+        return sum(
+            abs(a - b) for a, b in zip(to_rgb(FILLS[one]), to_rgb(FILLS[other]), strict=True)
+        )
+
+    assert sum(to_rgb(FILLS["moves"])) < sum(to_rgb(FILLS["affected"]))
+    assert min(apart("moves", "affected"), apart("moves", "severed")) > 0.3

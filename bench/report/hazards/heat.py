@@ -16,27 +16,28 @@ if TYPE_CHECKING:
 
     from bench.records import Hazard, Hazards, OutcomeKind
 
+# By gravity: a broken freeze stands out most, what is only wasted or noisy the least.
 FILLS: dict[OutcomeKind, str] = {
     "immune": look.VERDICT_FILLS["ok"],
-    "moves": look.VERDICT_FILLS["leaks"],
+    "moves": look.VERDICT_FILLS["diverges"],
     "severed": look.VERDICT_FILLS["severed"],
     "error": "#C3C8D0",
-    "affected": look.VERDICT_FILLS["diverges"],
+    "affected": "#FBF3C4",
     "not applicable": look.BAND,
     "broken": look.INK,
 }
 INKS: dict[OutcomeKind, str] = {
     "immune": look.VERDICT_INKS["ok"],
-    "moves": "#5F3F00",
+    "moves": "#7A3000",
     "severed": "#7A2455",
     "error": look.INK,
-    "affected": "#7A3000",
+    "affected": "#5F5300",
     "not applicable": look.MUTED,
     "broken": "white",
 }
 
 _COLUMN, _ROW, _THEME, _PAD = 0.6, 0.245, 0.3, 0.08  # all lengths are inches
-_NAME, _LONGEST, _UNIT = 2.0, 1.75, 1.75
+_NAME, _LONGEST = 2.0, 1.75
 _SLANT = 55  # degrees of the strategies' names
 
 _NOTE = (
@@ -51,6 +52,7 @@ def draw(hazards: Hazards) -> Figure:
         names = [look.fitted(name, _LONGEST, 8.5) for name in hazards.strategies]
         header = max(look.length(name, 8.5) for name in names) * 0.82 + 0.2
         themes = by_theme(hazards)
+        unit = max((look.length(_units(hazards, one), 7.5) for one in hazards.hazards), default=0)
         rows = len(themes) * _THEME + len(hazards.hazards) * _ROW
         columns = len(names) * _COLUMN
         page = captioned(
@@ -58,7 +60,7 @@ def draw(hazards: Hazards) -> Figure:
             _NOTE,
             f"{hazards.machine.cpu} · torch {hazards.machine.torch} · {len(hazards.hazards)} "
             f"hazards · {len(names)} strategies",
-            max(MARGIN + _NAME + columns + max(header * 0.75, _UNIT) + MARGIN, 7.5),
+            max(MARGIN + _NAME + columns + max(header * 0.75, unit + 0.15) + MARGIN, 7.5),
             [
                 (Patch(fc=FILLS[kind], ec=look.RULE, lw=0.5), f"{SIGNS[kind]} {kind}")
                 for kind in kinds(hazards)
@@ -103,7 +105,13 @@ def _row(axes: Axes, hazards: Hazards, hazard: Hazard, top: float) -> None:
         )
         axes.text(left + _COLUMN / 2, middle, look.drawable(signed(outcome)), fontsize=7.5,
                   ha="center", va="center", color=INKS[outcome.kind])  # fmt: skip
-    units = dict.fromkeys(cell.outcome.unit for cell in cells.values() if figure(cell.outcome))
-    told = look.fitted(", ".join(filter(None, units)), _UNIT, 7.5)
     right = len(hazards.strategies) * _COLUMN
-    axes.text(right + 0.1, middle, told, fontsize=7.5, va="center", color=look.MUTED)
+    axes.text(right + 0.1, middle, _units(hazards, hazard), fontsize=7.5, va="center",
+              color=look.MUTED)  # fmt: skip
+
+
+def _units(hazards: Hazards, hazard: Hazard) -> str:
+    """What the figures of a row are, whole: the sheet is as wide as the longest asks for."""
+    cells = cells_of(hazards, hazard.name).values()
+    units = dict.fromkeys(cell.outcome.unit for cell in cells if figure(cell.outcome))
+    return look.drawable(", ".join(filter(None, units)))

@@ -31,7 +31,8 @@ def markdown(hazards: Hazards) -> bytes:
         "Each hazard is a small training in which one thing is wrong, run with every strategy. "
         "What is said here was measured: frozen tensors are compared bit by bit, buffers and "
         "effective weights included. `requires_grad` stands for both halves of it: flags off, "
-        "and an optimizer without the frozen part.",
+        "and an optimizer without the frozen part. `full` freezes nothing, so no hazard concerns "
+        "it, though statistics move under it as well.",
         "![Hazards by strategies, a colour and a sign for each outcome](hazards.png)",
         escape(
             f"{summary(hazards)} Measured with torch {machine.torch} on {machine.cpu} in "

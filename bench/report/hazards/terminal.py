@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 COLOURS: dict[OutcomeKind, str] = {
     "immune": "green",
-    "moves": "yellow",
+    "moves": "red",
     "severed": "magenta",
-    "error": "bright_red",
-    "affected": "red",
+    "error": "cyan",
+    "affected": "yellow",
     "not applicable": "dim",
     "broken": "reverse",
 }
