@@ -106,7 +106,8 @@ class Denoising(Record, frozen=True, omit_defaults=False):
         seeds: one entry of each list of accuracies belongs to each.
         steps: training steps of every arm; `batch` images each.
         clean: accuracy of each seed's classifier on held-out digits without noise.
-        strategy_noise: at which the strategies were compared.
+        strategy_noise: at which the strategies were compared, in `strategy_steps` steps each over
+            `strategy_batches` batches that repeat; 0 in records that did not keep them.
     """
 
     noises: list[float]
@@ -119,6 +120,8 @@ class Denoising(Record, frozen=True, omit_defaults=False):
     curves: list[Curve]
     strategy_noise: float
     strategies: list[StrategyResult]
+    strategy_steps: int = 0
+    strategy_batches: int = 0
 
 
 class Cost(Record, frozen=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +13,8 @@ from outcomes import denoising, versus
 
 from bench.claims import ROSTER
 from bench.claims.cost import SpeedUp, faster
+from bench.claims.denoising.findings import Difference
+from bench.claims.denoising.question import _compared, _learns
 from bench.claims.flags import TwoWays
 from bench.claims.gradients import OthersGradients, StoredGradients, ThroughFrozen
 from bench.claims.late.compiled import Compiled
@@ -155,7 +158,7 @@ def test_a_condition_names_the_noise_at_which_the_adapter_does_not_learn():
 def test_advice_that_helps_is_told_with_its_figure_and_other_advice_as_no_difference():
     said = ROSTER[7]().judge(denoising(better="curriculum, 1 layer")).answer
     helped = next(one for one in said if one.startswith("A noise curriculum (1 layer)"))
-    assert "better by 10.0" in helped
+    assert "better by +10.0" in helped
     other = next(one for one in said if one.startswith("Denoiser pretraining (1 layer)"))
     assert "no difference beyond doubt" in other
 
@@ -164,3 +167,28 @@ def test_severed_strategies_are_named_apart_from_those_that_train():
     said = ROSTER[7]().judge(denoising()).answer[-1]
     assert "cut off by no_grad." in said
     assert "requires_grad" in said.split("train the adapter")[0]
+
+
+@pytest.mark.parametrize("gain", [(0.1, 0.2), (0.1, -0.1), (0.1, 0.001), (-0.1, -0.1)])
+def test_each_level_is_told_in_the_class_that_the_rule_puts_it_in(gain):
+    said = ROSTER[7]().judge(denoising(gain)).answer
+    words = {0.001: "not beyond doubt", 0.1: "beyond doubt, so it learns", 0.2: "so it learns"}
+    for level, points in zip((1, 4), gain, strict=True):
+        told = words.get(points, "so the claim holds there")
+        one = next(s for s in said if s.startswith("One new layer") and f"noise {level}" in s)
+        assert told in one
+
+
+def test_an_interval_without_0_that_is_not_beyond_doubt_gets_its_reason():
+    alone = Difference(1.0, Interval(0.02, 0.01, 0.03), decided=False)
+    doubtful = Difference(4.0, Interval(0.01, -0.01, 0.03), decided=False)
+    assert "Holm" in _compared("Advice", [alone, doubtful])
+    assert "Holm" not in _compared("Advice", [doubtful])
+    assert "Holm" in " ".join(_learns([alone, doubtful]))
+    assert "Holm" not in " ".join(_learns([doubtful]))
+
+
+def test_gains_under_strategies_are_told_apart_from_those_of_the_arms():
+    found = msgspec.structs.replace(denoising(), strategy_steps=7, strategy_batches=3)
+    said = ROSTER[7]().judge(found).answer[-1]
+    assert "7 steps over 3 batches that repeat, there 10 over new ones" in said

@@ -71,6 +71,8 @@ def experiment(settings: Settings, progress: Progress) -> Denoising:
         ],
         strategy_noise=settings.strategy_noise,
         strategies=[_strategy(name, [found[name, seed] for seed in seeds]) for name in ROSTER],
+        strategy_steps=settings.strategy_steps,
+        strategy_batches=settings.strategy_batches,
     )
 
 

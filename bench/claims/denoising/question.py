@@ -11,7 +11,7 @@ from bench.claims.denoising.networks import LAYERS
 from bench.records import Denoising, Figure, Interval
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from bench.claims.denoising.findings import Difference
     from bench.claims.laboratory import Laboratory
@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 _DEEP = LAYERS[-1]
 _CLEAN = 0.97  # what the classifier must read of clean held-out digits to be asked at all
 _USABLE = 0.9  # of the digits: what a reader would call still working
+
+
+_TOGETHER = (
+    " (Its interval alone leaves out 0; judged together with all levels by Holm's method, it is "
+    "not beyond doubt.)"
+)
+_NO_LOSS = " (Whether it is a loss is not asked.)"
 
 
 class LearnsFromNoise(Claim[Denoising]):
@@ -57,7 +64,7 @@ class LearnsFromNoise(Claim[Denoising]):
     def judge(self, outcome: Denoising) -> Judged:
         """By the one layer that is trained at once; what helps stands in the answer."""
         learned = differences(outcome, AT_ONCE, ALONE, only_gains=True)
-        said = [_learns(learned), *_remedies(outcome), _possible(outcome), _strategies(outcome)]
+        said = [*_learns(learned), *_remedies(outcome), _possible(outcome), _strategies(outcome)]
         figures = list(_figures(outcome, learned))
         without = [one.noise for one in learned if one.points.value <= 0]
         if mean(outcome.clean).value < _CLEAN:
@@ -71,20 +78,32 @@ class LearnsFromNoise(Claim[Denoising]):
         return Judged("holds" if len(without) == len(learned) else "can't tell", said, figures)
 
 
-def _learns(learned: list[Difference]) -> str:
+def _learns(learned: list[Difference]) -> list[str]:
+    """A sentence for each of the three classes that the rule knows."""
     better = [one for one in learned if one.better]
-    rest = [one for one in learned if not one.better]
-    said = ""
-    if better:
-        told = [f"{_points(one.points)} more at noise {one.noise:g}" for one in better]
-        said = f"One new layer, trained at once, does learn: it reads {listed(told)}"
-    if rest:
-        told = [f"{_points(one.points, signed=True)} at noise {one.noise:g}" for one in rest]
-        none = f"gains nothing beyond doubt: {listed(told)}"
-        said = (
-            f"{said}; elsewhere it {none}" if better else f"One new layer, trained at once, {none}"
-        )
-    return said + "."
+    doubtful = [one for one in learned if not one.better and one.points.value > 0]
+    without = [one for one in learned if one.points.value <= 0]
+    classes = (
+        (better, "gains beyond doubt, so it learns", ""),
+        (doubtful, "gains on the mean, but not beyond doubt, so it may learn", _TOGETHER),
+        (without, "has no gain on the mean, so the claim holds there", _NO_LOSS),
+    )
+    return [
+        f"One new layer, trained at once, {told}: {_by_level(each)}."
+        + (reason if any(map(_apart, each)) else "")
+        for each, told, reason in classes
+        if each
+    ]
+
+
+def _by_level(each: Iterable[Difference]) -> str:
+    return listed([f"{_points(one.points)} at noise {one.noise:g}" for one in each])
+
+
+def _apart(one: Difference) -> bool:
+    """An interval of one level that leaves out 0."""
+    low, high = one.points.low, one.points.high
+    return low is not None and high is not None and (low > 0 or high < 0)
 
 
 def _remedies(found: Denoising) -> list[str]:
@@ -108,20 +127,19 @@ def _remedies(found: Denoising) -> list[str]:
 def _compared(what: str, by_level: list[Difference]) -> str:
     better = [one for one in by_level if one.better]
     worse = [one for one in by_level if one.worse]
-    if not better and not worse:
-        most = max(by_level, key=lambda one: abs(one.points.value))
-        return (
-            f"{what}: no difference beyond doubt once all levels are judged together; the "
-            f"largest is {_points(most.points, signed=True)} at noise {most.noise:g}."
+    rest = [one for one in by_level if not one.decided]
+    found = (("better", better), ("worse", worse))
+    parts = [f"{word} by {_by_level(each)}" for word, each in found if each]
+    reason = ""
+    if rest:
+        most = max(rest, key=lambda one: abs(one.points.value))
+        where = f"at the other {len(rest)} levels" if len(rest) > 1 else "at the other level"
+        parts.append(
+            f"no difference beyond doubt {where if parts else 'at any level'}, of which the "
+            f"largest is {_points(most.points)} at noise {most.noise:g}"
         )
-    parts = [
-        f"{word} by {_points(one.points)} at noise {one.noise:g}"
-        for word, each in (("better", better), ("worse", worse))
-        for one in each
-    ]
-    rest = len(by_level) - len(better) - len(worse)
-    tail = f"; no difference beyond doubt at the other {rest}" if rest else ""
-    return f"{what}: {listed(parts)}{tail}."
+        reason = _TOGETHER * _apart(most)
+    return f"{what}: {'; '.join(parts)}.{reason}"
 
 
 def _possible(found: Denoising) -> str:
@@ -173,7 +191,13 @@ def _strategies(found: Denoising) -> str:
         said += f"; cut off by {listed(severed)}"
     if failed:
         said += f"; no step could be taken with {listed(failed)}"
-    return said + "."
+    said += "."
+    if frozen and found.strategy_steps:
+        said += (
+            f" These gains are not the one above: {found.strategy_steps} steps over "
+            f"{found.strategy_batches} batches that repeat, there {found.steps} over new ones."
+        )
+    return said
 
 
 def _figures(found: Denoising, learned: Iterable[Difference]) -> Iterable[Figure]:
@@ -190,12 +214,9 @@ def _figures(found: Denoising, learned: Iterable[Difference]) -> Iterable[Figure
             yield Figure(f"{arm.name}, noise {noise:g}", level.value, "%", level.low, level.high)
 
 
-def _points(interval: Interval, *, signed: bool = False) -> str:
-    sign: Callable[[float], str] = lambda value: f"{100 * value:+.1f}"  # noqa: E731
-    plain: Callable[[float], str] = lambda value: f"{100 * value:.1f}"  # noqa: E731
-    negative = interval.value < 0 or (interval.low or 0) < 0
-    form = sign if signed or negative else plain
-    text = form(interval.value)
+def _points(interval: Interval) -> str:
+    """A difference in points: always with its sign, as a gain can be a loss."""
+    text = f"{100 * interval.value:+.1f}"
     if interval.low is not None and interval.high is not None:
-        text += f" [{form(interval.low)}, {form(interval.high)}]"
+        text += f" [{100 * interval.low:+.1f}, {100 * interval.high:+.1f}]"
     return f"{text} points"
