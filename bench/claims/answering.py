@@ -68,9 +68,11 @@ def _answered(number: int, laboratory: Laboratory) -> Answer:
     laboratory.progress.begin(f"claim {number}", 1)
     begin = time.monotonic()
     judged: Judged | None = None
-    why = ""
+    why = headline = ""
     try:
-        judged = claim.judge(claim.measure(laboratory))
+        outcome = claim.measure(laboratory)
+        headline = claim.headline(outcome)
+        judged = claim.judge(outcome)
     except Exception as error:  # the other claims are worth having all the same
         first = (str(error).splitlines() or [""])[0]
         why = f"{type(error).__name__}: {first}" if first else type(error).__name__
@@ -89,4 +91,6 @@ def _answered(number: int, laboratory: Laboratory) -> Answer:
         command=f"freezebench claims {number}",
         seconds=time.monotonic() - begin,
         why=why,
+        short=claim.short,
+        headline=headline,
     )

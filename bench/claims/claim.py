@@ -36,6 +36,7 @@ class Claim(ABC, Generic[Outcome]):
         number: by which it is asked for.
         source: who said it.
         said: what, in our words.
+        short: the same in a few words, to stand beside its verdict.
         question: what a reader would ask.
         rule: how the verdict follows from the outcome.
         how: what is measured.
@@ -44,6 +45,7 @@ class Claim(ABC, Generic[Outcome]):
     number: ClassVar[int]
     source: ClassVar[Source]
     said: ClassVar[str]
+    short: ClassVar[str]
     question: ClassVar[str]
     rule: ClassVar[str]
     how: ClassVar[str]
@@ -51,6 +53,13 @@ class Claim(ABC, Generic[Outcome]):
     @abstractmethod
     def measure(self, laboratory: Laboratory) -> Outcome:
         """Measure; the same again for the same seeds, but for times."""
+
+    def headline(self, outcome: Outcome) -> str:
+        """What answers the question in one line, as a pair where two belong together.
+
+        Empty where the first figure does.
+        """
+        return ""
 
     @abstractmethod
     def judge(self, outcome: Outcome) -> Judged:

@@ -43,6 +43,7 @@ class WorthTheFlag(Claim["list[Versus]"]):
         "Even if the optimizer holds only the new layer, it is still a good idea to set "
         "requires_grad = False, so that gradients are not accumulated for nothing."
     )
+    short = "the flag pays even outside the optimizer"
     question = "My optimizer holds only the new layer. Should I still set `requires_grad = False`?"
     rule = (
         "holds if in every workload frozen gradients take fewer bytes and backward fewer FLOPs "
@@ -53,6 +54,14 @@ class WorthTheFlag(Claim["list[Versus]"]):
     def measure(self, laboratory: Laboratory) -> list[Versus]:
         """With the flag off beside the optimizer alone."""
         return versus(laboratory.run, "requires_grad", "optimizer_subset")
+
+    def headline(self, outcome: list[Versus]) -> str:
+        """The gradients kept without the flag and with it."""
+        return "; ".join(
+            f"{pair.workload}: {pair.other.frozen_gradient_bytes or 0:,} → "
+            f"{pair.mine.frozen_gradient_bytes or 0:,} bytes of gradients"
+            for pair in outcome[:1]
+        )
 
     def judge(self, outcome: list[Versus]) -> Judged:
         """By bytes and FLOPs; times are told."""
@@ -92,6 +101,7 @@ class FeatureExtractorFrozen(Claim["Versus | None"]):
         "With the feature extractor's flags off (example 1), no gradient is computed for it and "
         "backward is faster."
     )
+    short = "a frozen feature extractor makes backward faster"
     question = "The article's first example: does freezing the feature extractor pay?"
     rule = (
         "holds if the frozen part keeps no gradient and the 95% interval of the backward time, "
@@ -145,6 +155,7 @@ class SpeedsUpTraining(Claim[SpeedUp]):
     number = 11
     source = "article"
     said = "requires_grad = False avoids unnecessary computation and so speeds up training."
+    short = "freezing speeds up training"
     question = "How much faster is training with a part frozen?"
     rule = (
         "holds if the 95% interval of the time of a whole step, relative to training everything, "
@@ -193,6 +204,7 @@ class MoreEfficientGraph(Claim["list[Versus]"]):
     number = 14
     source = "article"
     said = "requires_grad = False often leads to a more efficient graph than a learning rate of 0."
+    short = "the flag makes a leaner graph than a learning rate of 0"
     question = "What does the flag save that a learning rate of 0 does not?"
     rule = (
         "holds if in every workload the graph has fewer nodes and backward fewer FLOPs with the "
@@ -204,6 +216,14 @@ class MoreEfficientGraph(Claim["list[Versus]"]):
     def measure(self, laboratory: Laboratory) -> list[Versus]:
         """The flag beside a learning rate of 0."""
         return versus(laboratory.run, "requires_grad", "lr_zero")
+
+    def headline(self, outcome: list[Versus]) -> str:
+        """The nodes with a learning rate of 0 and with the flag."""
+        return "; ".join(
+            f"{pair.workload}: {pair.other.autograd_nodes or 0} → {pair.mine.autograd_nodes or 0}"
+            " nodes"
+            for pair in outcome[:1]
+        )
 
     def judge(self, outcome: list[Versus]) -> Judged:
         """By nodes and FLOPs; bytes and times are told."""

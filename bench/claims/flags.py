@@ -43,6 +43,7 @@ class ApplyEqualsLoop(Claim[TwoWays]):
         "module.apply() with a lambda that switches the flags off does what a loop over all "
         "parameters does."
     )
+    short = "apply() with a lambda does what the loop does"
     question = "Is `module.apply(lambda m: ...)` the same as a loop over `module.parameters()`?"
     rule = "holds if every flag of every network is the same after both; otherwise false."
     how = (
@@ -74,6 +75,10 @@ class ApplyEqualsLoop(Claim[TwoWays]):
             differing += sum(a != b for a, b in flags)
             on += sum(a for a, _ in flags)
         return TwoWays(networks, parameters, differing, on, by_apply, by_loop)
+
+    def headline(self, outcome: TwoWays) -> str:
+        """Flags that differ, of all."""
+        return f"{outcome.differing} of {outcome.parameters} flags differ"
 
     def judge(self, outcome: TwoWays) -> Judged:
         """By the flags; how often they were set changes nothing."""

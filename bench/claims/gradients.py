@@ -40,6 +40,7 @@ class NoGradientStored(Claim[StoredGradients]):
     number = 1
     source = "forum"
     said = "requires_grad = False keeps backward() from storing a gradient in a parameter."
+    short = "the flag keeps a gradient from being stored"
     question = "Does `param.requires_grad = False` keep a gradient from being stored?"
     rule = (
         "holds if no frozen parameter has a `.grad` after backward with the flag off, and with the "
@@ -58,6 +59,10 @@ class NoGradientStored(Claim[StoredGradients]):
                 found[strategy] += len(gradients)
             frozen += len(trained.partition.frozen)
         return StoredGradients(frozen, found["requires_grad"], found["full"])
+
+    def headline(self, outcome: StoredGradients) -> str:
+        """Stored with the flag on and off."""
+        return f"{outcome.with_flag_on} gradients → {outcome.with_flag_off}"
 
     def judge(self, outcome: StoredGradients) -> Judged:
         """By the count; a control without any gradient shows nothing."""
@@ -97,6 +102,7 @@ class OthersUnaffected(Claim[OthersGradients]):
     number = 2
     source = "forum"
     said = "Setting requires_grad = False on some parameters leaves the others' gradients alone."
+    short = "the others' gradients stay the same"
     question = "Does freezing some parameters change the gradients of the others?"
     rule = (
         "holds if every gradient of a trainable parameter is the same to the bit with the flag of "
@@ -120,6 +126,11 @@ class OthersUnaffected(Claim[OthersGradients]):
             off_by = norm_of(a if b is None else a - b for a, b in pairs)
             relative[topology] = off_by / norm_of(expected.values())
         return OthersGradients(compared, differing, relative)
+
+    def headline(self, outcome: OthersGradients) -> str:
+        """Those that differ, of all compared."""
+        differing, total = sum(outcome.differing.values()), sum(outcome.compared.values())
+        return f"{differing} of {total} gradients differ"
 
     def judge(self, outcome: OthersGradients) -> Judged:
         """Bitwise first, then by size."""
@@ -169,6 +180,7 @@ class ReachesTheInput(Claim[ThroughFrozen]):
         "With everything behind it frozen, a new layer at the input still gets its gradient, and "
         "an optimizer that holds only its parameters trains only it."
     )
+    short = "a new first layer trains through a frozen network"
     question = "Can I train only a new first layer, through a network that is frozen?"
     rule = (
         "holds if every parameter of the new layer gets a gradient and moves while nothing else "
@@ -201,6 +213,10 @@ class ReachesTheInput(Claim[ThroughFrozen]):
             once = len(trained.batches)
             before, after = fmean(losses[:once]), fmean(losses[-once:])
         return ThroughFrozen(self._STEPS, reached, moved, others, before, after)
+
+    def headline(self, outcome: ThroughFrozen) -> str:
+        """The loss before and after."""
+        return f"loss {outcome.loss_before:.2f} → {outcome.loss_after:.2f}"
 
     def judge(self, outcome: ThroughFrozen) -> Judged:
         """In both ways, in one, or in none."""

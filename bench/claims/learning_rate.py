@@ -82,6 +82,7 @@ class LearningRateZero(Claim[Revived]):
     number = 13
     source = "article"
     said = "A learning rate of 0 for the frozen group achieves the same as requires_grad = False."
+    short = "a learning rate of 0 does what the flag does"
     question = "Is a learning rate of 0 the same as freezing?"
     rule = (
         "false if the group moves with plain SGD, Adam or AdamW and no scheduler; holds only when "
@@ -105,6 +106,11 @@ class LearningRateZero(Claim[Revived]):
             cost=_cost("lr_zero"),
             flag=_cost("requires_grad"),
         )
+
+    def headline(self, outcome: Revived) -> str:
+        """Schedulers under which the weight moves."""
+        moved = sum(size != 0 for size in outcome.by_scheduler.values())
+        return f"{moved} of {len(outcome.by_scheduler)} schedulers move it"
 
     def judge(self, outcome: Revived) -> Judged:
         """Plain training first, then what revives it."""

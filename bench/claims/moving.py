@@ -51,6 +51,7 @@ class GradientStays(Claim[StaleGradient]):
         "Setting requires_grad = False leaves an existing gradient in place; later backward passes "
         "just stop adding to it."
     )
+    short = "the flag leaves an old gradient in place"
     question = "Does `requires_grad = False` clear a gradient that is already there?"
     rule = (
         "holds if the gradient is the same to the bit after the flag is set and after further "
@@ -86,6 +87,10 @@ class GradientStays(Claim[StaleGradient]):
                 moves = zip(frozen, begin, strict=True)
                 found[name] = max(float((now - then).abs().max()) for now, then in moves)
         return StaleGradient(STEPS, kept, untouched, drift, zeroed)
+
+    def headline(self, outcome: StaleGradient) -> str:
+        """What the gradient that stays does."""
+        return f"by it a frozen weight moves by up to {max(outcome.drift.values()):.2g}"
 
     def judge(self, outcome: StaleGradient) -> Judged:
         """Only what was said; what follows from it stands in the answer."""
@@ -131,6 +136,7 @@ class NoUpdates(Claim[FrozenState]):
     number = 12
     source = "article"
     said = "requires_grad = False prevents updates to the frozen part."
+    short = "the flag prevents updates of the frozen part"
     question = "Does `requires_grad = False` really keep a frozen part from changing?"
     rule = (
         "false if a frozen parameter moves; holds only when forward changes nothing, if parameters "
@@ -144,6 +150,14 @@ class NoUpdates(Claim[FrozenState]):
     def measure(self, laboratory: Laboratory) -> FrozenState:
         """In training mode and in eval mode."""
         return FrozenState(STEPS, _moved(in_eval=False), _moved(in_eval=True))
+
+    def headline(self, outcome: FrozenState) -> str:
+        """Parameters beside the other state, in training mode."""
+        others = [size for kind, size in outcome.in_training.items() if kind != PARAMETERS]
+        return (
+            f"parameters move by {outcome.in_training[PARAMETERS]:.2g}, other state by up to "
+            f"{max(others, default=0.0):.2g}"
+        )
 
     def judge(self, outcome: FrozenState) -> Judged:
         """Parameters, then the rest."""

@@ -45,6 +45,7 @@ class NothingToZero(Claim[PiledUp]):
         "The optimizer's zero_grad() is enough when it holds only some parameters: the others' "
         "gradients need no zeroing, as gradients accumulate in leaf variables alone."
     )
+    short = "gradients outside the optimizer need no zeroing"
     question = "Must I zero the gradients of parameters that my optimizer does not hold?"
     rule = (
         "false if, with the optimizer holding the rest alone, the norm of the frozen gradients is "
@@ -90,6 +91,11 @@ class NothingToZero(Claim[PiledUp]):
             tensor.grad = gradient
         torch.nn.utils.clip_grad_norm_(trained.model.parameters(), self._MAX_NORM)
         return norm_of(t.grad for t in mine if t.grad is not None) / alone
+
+    def headline(self, outcome: PiledUp) -> str:
+        """Their norm at the beginning and the end."""
+        first, last = outcome.norms[0], outcome.norms[-1]
+        return f"their norm {first:.2g} → {last:.2g} in {outcome.steps[-1]} steps"
 
     def judge(self, outcome: PiledUp) -> Judged:
         """By whether they grow."""

@@ -42,6 +42,8 @@ class Answer(Record, frozen=True, omit_defaults=False):
         rule: how the verdict follows from the figures.
         how: what was measured.
         command: shows it again.
+        short: the claim in a few words; the whole of it where they are empty.
+        headline: what answers the question in one line; the first figure where it is empty.
     """
 
     number: int
@@ -57,6 +59,8 @@ class Answer(Record, frozen=True, omit_defaults=False):
     command: str
     seconds: float
     why: str = ""
+    short: str = ""
+    headline: str = ""
 
 
 class Curve(Record, frozen=True, omit_defaults=False):

@@ -103,6 +103,8 @@ def claims(**changes):
             how=claim.how,
             command=f"freezebench claims {number}",
             seconds=1.0,
+            short=claim.short,
+            headline="2 → 1 | nodes" if number == 1 else "",
             why="it broke" if verdicts[number % len(verdicts)] is None else "",
         )
         for number, claim in ROSTER.items()

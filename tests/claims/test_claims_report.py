@@ -48,6 +48,14 @@ def test_the_page_gives_the_verdict_of_every_claim(found, written):
         assert verdict(answer).replace("|", "\\|") in row
 
 
+def test_a_claim_in_few_words_stands_before_its_verdict_and_a_pair_is_the_figure(found, written):
+    text = written["README.md"].decode()
+    for answer in found.answers:
+        row = next(line for line in text.splitlines() if line.startswith(f"| {answer.number} |"))
+        assert f"| {answer.short} | {verdict(answer).replace('|', chr(92) + '|')} |" in row
+    assert "| 2 → 1 \\| nodes |" in text
+
+
 def test_pictures_and_files_that_the_page_links_to_are_written(written):
     text = written["README.md"].decode()
     linked = re.findall(r"\]\(([^#)][^)]*)\)", text)
@@ -123,3 +131,30 @@ def test_the_terminal_tells_the_sentences_of_a_few_claims(found):
 )
 def test_a_figure_is_told_in_its_unit(found, place, told):
     assert value(found.answers[0].figures[place]) == told
+
+
+def test_each_number_of_layers_has_its_own_panel_over_training(found):
+    one, three = PLOTS["training"](found).axes
+    assert one.get_title(loc="left").startswith("1 layer ")
+    assert three.get_title(loc="left").startswith("3 layers ")
+    arms = {arm.layers for arm in found.denoising.arms}
+    beside = sum(not arm.layers for arm in found.denoising.arms)
+    assert arms == {0, 1, 3}
+    assert len(one.lines) + len(three.lines) == len(found.denoising.arms) + beside
+
+
+def test_the_legend_has_room_for_dashes(found):
+    dashed = [
+        handle
+        for legend in PLOTS["accuracy"](found).legends
+        for handle in legend.legend_handles
+        if handle.get_linestyle() == "--"
+    ]
+    assert len(dashed) == 3
+    for handle in dashed:
+        ends = handle.get_xdata()
+        assert max(ends) - min(ends) > 2 * 1.4 * (3.7 + 1.6)
+
+
+def test_points_that_are_set_apart_are_told_to_be(written):
+    assert "set beside each other" in " ".join(written["accuracy.svg"].decode().split())

@@ -111,12 +111,28 @@ VERDICTS = [
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize(("number", "outcome", "told"), [
+    (1, STORED, "10 gradients → 0"),
+    (2, OTHERS, "0 of 4 gradients differ"),
+    (3, THROUGH, "loss 1.00 → 0.50"),
+    (4, PILED, "their norm 1 → 2 in 2 steps"),
+    (5, [FAST], "policy: 100 → 0 bytes of gradients"),
+    (9, TWO, "0 of 10 flags differ"),
+    (10, LATE, "3 of 3 later moments work"),
+    (13, LR, "0 of 1 schedulers move it"),
+    (14, [FAST], "policy: 100 → 50 nodes"),
+])  # fmt: skip
+def test_the_figure_of_a_claim_answers_its_question(number, outcome, told):
+    assert ROSTER[number]().headline(outcome) == told
+
+
 @pytest.mark.parametrize(("number", "outcome", "verdict"), VERDICTS)
 def test_a_verdict_follows_from_its_outcome(number, outcome, verdict):
     judged = ROSTER[number]().judge(outcome)
     assert judged.verdict == verdict
     assert bool(judged.condition) == (verdict == "holds only when")
     assert judged.answer
+    assert isinstance(ROSTER[number]().headline(outcome), str)
 
 
 def test_every_claim_can_have_more_than_one_verdict():
@@ -126,7 +142,7 @@ def test_every_claim_can_have_more_than_one_verdict():
 
 def test_every_claim_tells_its_rule_its_source_and_how_it_is_measured():
     for claim in ROSTER.values():
-        for text in (claim.said, claim.question, claim.rule, claim.how):
+        for text in (claim.said, claim.short, claim.question, claim.rule, claim.how):
             assert text.strip()
         assert claim.question.endswith("?")
 
@@ -169,10 +185,10 @@ def test_severed_strategies_are_named_apart_from_those_that_train():
     assert "requires_grad" in said.split("train the adapter")[0]
 
 
-@pytest.mark.parametrize("gain", [(0.1, 0.2), (0.1, -0.1), (0.1, 0.001), (-0.1, -0.1)])
+@pytest.mark.parametrize("gain", [(0.1, 0.2), (0.1, -0.1), (0.1, 0.0001), (-0.1, -0.1)])
 def test_each_level_is_told_in_the_class_that_the_rule_puts_it_in(gain):
     said = ROSTER[7]().judge(denoising(gain)).answer
-    words = {0.001: "not beyond doubt", 0.1: "beyond doubt, so it learns", 0.2: "so it learns"}
+    words = {0.0001: "not beyond doubt", 0.1: "beyond doubt, so it learns", 0.2: "so it learns"}
     for level, points in zip((1, 4), gain, strict=True):
         told = words.get(points, "so the claim holds there")
         one = next(s for s in said if s.startswith("One new layer") and f"noise {level}" in s)

@@ -38,6 +38,7 @@ class LearnsFromNoise(Claim[Denoising]):
         "learn at all; raising the noise step by step, pretraining a denoiser or more layers may "
         "help."
     )
+    short = "a new first layer does not learn from noisy images"
     question = (
         "My new first layer learned quickly on the same images and not at all on noisy ones. What "
         "helps?"
@@ -60,6 +61,12 @@ class LearnsFromNoise(Claim[Denoising]):
     def measure(self, laboratory: Laboratory) -> Denoising:
         """The experiment."""
         return laboratory.denoising
+
+    def headline(self, outcome: Denoising) -> str:
+        """The gain at every noise."""
+        learned = differences(outcome, AT_ONCE, ALONE, only_gains=True)
+        told = [f"{100 * one.points.value:+.1f} at {one.noise:g}" for one in learned]
+        return f"points gained at noise: {', '.join(told)}"
 
     def judge(self, outcome: Denoising) -> Judged:
         """By the one layer that is trained at once; what helps stands in the answer."""

@@ -43,6 +43,7 @@ class BeforeTheLoop(Claim[LateFlags]):
         "requires_grad must be set after the front end is initialised and before the training "
         "loop begins."
     )
+    short = "the flag must be set before the training loop"
     question = "When must I set `requires_grad = False`?"
     rule = (
         "holds if no later moment works; false if every later moment does; otherwise it holds only "
@@ -67,14 +68,15 @@ class BeforeTheLoop(Claim[LateFlags]):
             compiled=compiled(),
         )
 
+    def headline(self, outcome: LateFlags) -> str:
+        """Later moments that work, of those tried."""
+        works = _works(outcome)
+        return f"{sum(works.values())} of {len(works)} later moments work"
+
     def judge(self, outcome: LateFlags) -> Judged:
         """By which of the later moments work."""
-        works = {name: not any(sizes.values()) for name, sizes in outcome.midway.items()}
-        early, *later = outcome.wrapped
-        works |= {_ddp(moment): outcome.wrapped[moment].works for moment in later}
-        for backend, moments in outcome.compiled.items():
-            for moment in list(moments)[1:]:
-                works[f"torch.compile ({backend}), {moment}"] = moments[moment].works
+        works = _works(outcome)
+        early = next(iter(outcome.wrapped))
         failing = [name for name, ok in works.items() if not ok]
         said = _said(outcome, works) + _before(outcome)
         if not outcome.wrapped[early].works:
@@ -98,6 +100,17 @@ class BeforeTheLoop(Claim[LateFlags]):
 
 def _ddp(moment: str) -> str:
     return f"DistributedDataParallel, set {moment}"
+
+
+def _works(outcome: LateFlags) -> dict[str, bool]:
+    """Which of the later moments work."""
+    works = {name: not any(sizes.values()) for name, sizes in outcome.midway.items()}
+    _, *later = outcome.wrapped
+    works |= {_ddp(moment): outcome.wrapped[moment].works for moment in later}
+    for backend, moments in outcome.compiled.items():
+        for moment in list(moments)[1:]:
+            works[f"torch.compile ({backend}), {moment}"] = moments[moment].works
+    return works
 
 
 def _said(outcome: LateFlags, works: dict[str, bool]) -> list[str]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from bench.records import Claims
     from bench.report.sheet import Entry
 
-_APART = 0.05  # of the distance between two levels
+_APART = 0.035  # of the distance between two levels
 
 
 def draw(found: Claims) -> Figure | None:
@@ -34,7 +34,8 @@ def draw(found: Claims) -> Figure | None:
         note = (
             "Adapters stand in front of a classifier that was trained on clean digits and is "
             f"frozen. Means over {len(noisy.seeds)} seeds; bars are 95% intervals. Dashed: several "
-            "layers."
+            "layers. All points of a level have the same noise: they are set beside each other so "
+            "that the bars can be told apart."
         )
         figure, axes = panel(found, "Held-out digits read, over noise", note, entries, 3.6)
         for place, arm in enumerate(noisy.arms):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.report.claims.words import headline, value, verdict
+from bench.report.claims.words import headline, short, value, verdict
 from bench.report.units import duration
 
 if TYPE_CHECKING:
@@ -54,11 +54,15 @@ def _opening(found: Claims) -> str:
 
 
 def _contents(found: Claims) -> str:
-    lines = ["| | question | verdict on the claim | figure |", "| --: | --- | --- | --- |"]
+    lines = [
+        "| | question | the claim | its verdict | figure |",
+        "| --: | --- | --- | --- | --- |",
+    ]
     for answer in found.answers:
         link = f"[{_cell(answer.question)}](#{_anchor(answer)})"
         lines.append(
-            f"| {answer.number} | {link} | {_cell(verdict(answer))} | {_cell(headline(answer))} |"
+            f"| {answer.number} | {link} | {_cell(short(answer))} | {_cell(verdict(answer))} "
+            f"| {_cell(headline(answer))} |"
         )
     return "\n".join(lines)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import matplotlib as mpl
 from matplotlib.ticker import PercentFormatter
 
 from bench.report import look
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from bench.report.sheet import Entry
 
 WIDTH = 8.6  # all lengths are inches
-_LEFT, _RIGHT, _BOTTOM, _TOP = 0.75, 0.25, 0.5, 0.1
+_LEFT, _RIGHT, _BOTTOM, _TOP, _HEADING = 0.75, 0.25, 0.5, 0.1, 0.2
+_HANDLE = 3.0  # of the legend's size of text: so long that dashes are seen as dashes
 
 # By arm: colour, marker and dashes. Layers are told apart by dashes, ways by colour.
 LOOKS: dict[str, tuple[str, str]] = {
@@ -48,27 +50,41 @@ def panel(
     left: float = _LEFT,
 ) -> tuple[Figure, Axes]:
     """A sheet with one pair of axes of `height` inches; `left` inches for names at its left."""
+    figure, (axes,) = panels(found, title, note, entries, height, left)
+    return figure, axes
+
+
+def panels(
+    found: Claims,
+    title: str,
+    note: str,
+    entries: Sequence[Entry],
+    height: float,
+    left: float = _LEFT,
+    columns: int = 1,
+) -> tuple[Figure, list[Axes]]:
+    """A sheet with pairs of axes side by side, each `height` inches high."""
     machine, code = found.machine, found.project
     caption = [machine.cpu, f"torch {machine.torch}", f"freezebench {code.version}"]
     if code.commit is not None:
         caption[-1] += f" ({code.commit[:7]})"
     told = " · ".join(look.label(part, 48) for part in caption)
+    head = _HEADING * (columns > 1)
     page: Sheet = captioned(title, note, told, WIDTH, entries)
-    figure = page.figure(height + _BOTTOM + _TOP)
+    with mpl.rc_context({"legend.handlelength": _HANDLE}):
+        figure = page.figure(height + head + _BOTTOM + _TOP)
     width, whole = figure.get_size_inches()
-    axes = figure.add_axes(
-        (
-            left / width,
-            (page.foot + _BOTTOM) / whole,
-            (width - left - _RIGHT) / width,
-            height / whole,
-        )
-    )
-    axes.tick_params(axis="x", length=3, width=0.8, bottom=True, color=look.RULE)
-    axes.set_axisbelow(True)
-    for name in ("top", "right", "left"):
-        axes.spines[name].set_visible(False)
-    return figure, axes
+    each = (width - _RIGHT - columns * left) / columns
+    made = []
+    for place in range(columns):
+        x, y = left + place * (each + left), page.foot + _BOTTOM
+        axes = figure.add_axes((x / width, y / whole, each / width, height / whole))
+        axes.tick_params(axis="x", length=3, width=0.8, bottom=True, color=look.RULE)
+        axes.set_axisbelow(True)
+        for name in ("top", "right", "left"):
+            axes.spines[name].set_visible(False)
+        made.append(axes)
+    return figure, made
 
 
 def percent_axis(axes: Axes) -> None:

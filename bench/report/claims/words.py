@@ -40,8 +40,15 @@ def value(figure: Figure) -> str:
     return f"{text} {figure.unit}".strip()
 
 
+def short(answer: Answer) -> str:
+    """The claim in few words, so that `false` beside it reads as it is meant."""
+    return answer.short or answer.claim
+
+
 def headline(answer: Answer) -> str:
-    """The first figure, with its name."""
+    """What answers the question in one line, or the first figure with its name."""
+    if answer.headline:
+        return answer.headline
     if not answer.figures:
         return units.ABSENT
     first = answer.figures[0]
