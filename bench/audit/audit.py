@@ -9,6 +9,7 @@ import torch
 
 from bench.audit.broken import broken_before
 from bench.audit.causes.averages import Averages
+from bench.audit.causes.words import listed
 from bench.audit.findings import findings_of
 from bench.audit.flags import Flags
 from bench.audit.intent import intent
@@ -23,11 +24,12 @@ from bench.measure.stillness import how_to_keep
 from bench.records import Audit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from bench.audit.intent import Intent
+    from bench.audit.observation import Observation
     from bench.audit.subject import World
-    from bench.records import KeptBy
+    from bench.records import Finding, KeptBy
 
 _PATIENCE = 26  # further steps that may pass until accumulated gradients are applied
 
@@ -122,7 +124,7 @@ def _audited(
         trainable_tensors=trainable,
         kept_by=by,
         findings=findings,
-        notes=_notes(meant, by),
+        notes=[*_notes(meant, by), *_unmoved(seen, findings)],
         stopped=None
         if seen.raised is None
         else f"step {seen.steps + 1} raised {told_error(seen.raised)}",
@@ -139,3 +141,14 @@ def _notes(meant: Intent, by: KeptBy) -> list[str]:
             "kept: by how much one moved is unknown, and one that moved is not put back"
         )
     return notes
+
+
+def _unmoved(seen: Observation, findings: Sequence[Finding]) -> list[str]:
+    """Which trainable parameters did not move, where no finding names them."""
+    if seen.raised is not None:
+        return []  # there was no time to see it
+    named = {name for one in findings for name in one.where}
+    left = [name for name, one in seen.trained.items() if not one.moved and name not in named]
+    if not left:
+        return []
+    return [f"{len(left)} of {len(seen.trained)} trainable parameters did not move: {listed(left)}"]

@@ -470,3 +470,30 @@ def test_what_was_found_before_a_step_raised_is_kept() -> None:
     assert rules(found) == ["inplace-data", "step-raised"]
     assert found.stopped is not None
     assert "ValueError: no third batch (test_audit_untrained.py:" in found.stopped
+
+
+def at_rate_zero() -> Subject:
+    model = Mlp()
+    freeze(model.stem)
+    left = [p for p in model.parameters() if p.requires_grad]
+    return plain(model, torch.optim.SGD(left, lr=0.0))
+
+
+def test_learning_rates_that_are_all_0_are_a_warning_though_nothing_was_declared() -> None:
+    found = audited(at_rate_zero)
+    assert [(one.rule, one.severity) for one in found.findings] == [("not-updated", "warning")]
+
+
+def waiting_for_a_first_update() -> Subject:
+    model = Mlp()
+    freeze(model.stem)
+    with torch.no_grad():
+        model.head.weight.zero_()  # nothing behind it has another gradient than zeros
+        model.head.bias.zero_()
+    left = [p for p in model.parameters() if p.requires_grad]
+    return plain(model, torch.optim.SGD(left, lr=0.1))
+
+
+def test_a_trainable_that_did_not_move_and_has_no_finding_is_named_in_a_note() -> None:
+    found = audited(waiting_for_a_first_update)
+    assert "trainable parameters did not move: " in found.notes[-1]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bench.audit.observation import Observation, Trained
     from bench.audit.subject import Subject
     from bench.records import Finding
+    from bench.rules import Severity
 
 _LARGER = (1e6, 1e12)
 _OFTEN = 3
@@ -166,6 +167,8 @@ def _not_updated(lab: Laboratory, names: Sequence[str], seen: Observation) -> li
     still = [n for n in still if n not in warming]
     if still and lab.meant.declared:
         found.append(_rate_zero(still))
+    elif still and len(still) == len(seen.trained):
+        found.append(_rate_zero(still, "warning"))  # nobody means to train nothing at all
     return found
 
 
@@ -278,11 +281,12 @@ def _not_yet_warm(names: Sequence[str], steps: int) -> Finding:
     )
 
 
-def _rate_zero(names: Sequence[str]) -> Finding:
+def _rate_zero(names: Sequence[str], severity: Severity = "error") -> Finding:
     return finding(
         "not-updated",
         names,
         f"{listed(names)} gets a gradient, and its learning rate is 0",
         "an update at a learning rate of 0 changes nothing",
         "for group in optimizer.param_groups: group['lr'] = 1e-3  # those that are to be trained",
+        severity=severity,
     )

@@ -76,7 +76,7 @@ def counted(audit: Audit) -> str:
     if not audit.findings and audit.left_out:
         return "nothing else found"
     if not audit.findings:
-        return "nothing found: what is frozen stayed frozen, and the rest is trained"
+        return "nothing found: what is frozen stayed frozen"
     found = Counter(finding.severity for finding in audit.findings)
     return ", ".join(_count(found[s], s) for s in reversed(SEVERITIES) if found[s])
 
