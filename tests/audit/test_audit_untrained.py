@@ -497,3 +497,9 @@ def waiting_for_a_first_update() -> Subject:
 def test_a_trainable_that_did_not_move_and_has_no_finding_is_named_in_a_note() -> None:
     found = audited(waiting_for_a_first_update)
     assert "trainable parameters did not move: " in found.notes[-1]
+
+
+def test_several_names_take_verbs_in_the_plural() -> None:
+    (found,) = audited(at_rate_zero).findings
+    assert len(found.where) > 1
+    assert " get a gradient, and the learning rate is 0" in found.what

@@ -9,7 +9,7 @@ import torch
 
 from bench.audit.causes.depending import flat_findings
 from bench.audit.causes.severed import has_no_graph, severed_findings
-from bench.audit.causes.words import finding, listed, module_code, parameters_code
+from bench.audit.causes.words import finding, listed, module_code, parameters_code, verb
 from bench.audit.updates import around_updates, groups_of
 
 if TYPE_CHECKING:
@@ -94,7 +94,8 @@ def _flag_off(lab: Laboratory, names: Sequence[str], seen: Observation) -> Findi
     return finding(
         "flag-off",
         names,
-        f"{listed(names)} has requires_grad off and is not among what is frozen",
+        f"{listed(names)} {verb(names, 'has', 'have')} requires_grad off and "
+        f"{verb(names, 'is', 'are')} not among what is frozen",
         "nothing with requires_grad off gets a gradient",
         f"for p in {_code(lab, names)}: p.requires_grad_(True)",
         decided_by=f"with requires_grad on, {arrives}",
@@ -113,7 +114,8 @@ def _replaced(names: Sequence[str], since: int) -> Finding:
     return finding(
         "parameter-replaced",
         names,
-        f"{listed(names)} is another tensor since step {since}, and no optimizer holds that one",
+        f"{listed(names)} {verb(names, 'is another tensor', 'are other tensors')} since step "
+        f"{since}, and no optimizer holds that one",
         "a step put a new parameter in its place; the optimizer goes on with the old one",
         "with torch.no_grad(): parameter.copy_(new_values)  # instead of assigning a new one",
         since_step=since,
@@ -122,7 +124,11 @@ def _replaced(names: Sequence[str], since: int) -> Finding:
 
 def _unlisted(lab: Laboratory, names: Sequence[str], trained: dict[str, Trained]) -> Finding:
     arrived = any(trained[name].arrived for name in names)
-    gets = "gets a gradient" if arrived else "has requires_grad on"
+    gets = (
+        f"{verb(names, 'gets', 'get')} a gradient"
+        if arrived
+        else f"{verb(names, 'has', 'have')} requires_grad on"
+    )
     asked = "" if lab.meant.declared else "; is it meant to be frozen, or to be trained?"
     code = _code(lab, names)
     add = f"optimizer.add_param_group({{'params': {code}}})"
@@ -131,7 +137,7 @@ def _unlisted(lab: Laboratory, names: Sequence[str], trained: dict[str, Trained]
     return finding(
         "unfrozen-unlisted",
         names,
-        f"{listed(names)} {gets} and is in no optimizer{asked}",
+        f"{listed(names)} {gets} and {verb(names, 'is', 'are')} in no optimizer{asked}",
         "an optimizer only moves what it was given when it was made, or added later",
         add,
         severity="error" if lab.meant.declared or len(names) == len(trained) else "warning",
@@ -147,7 +153,8 @@ def _not_updated(lab: Laboratory, names: Sequence[str], seen: Observation) -> li
             finding(
                 "not-updated",
                 never,
-                f"{listed(never)} gets a gradient, and its optimizer ran no update in "
+                f"{listed(never)} {verb(never, 'gets', 'get')} a gradient, and the optimizer "
+                f"ran no update in "
                 f"{seen.steps} steps",
                 "a gradient without optimizer.step() changes nothing",
                 "optimizer.step()  # of the optimizer that holds it",
@@ -182,7 +189,8 @@ def _lost_on_the_way(names: Sequence[str]) -> Finding:
     return finding(
         "not-updated",
         names,
-        f"{listed(names)} gets a gradient from backward, and has none, or zeros, at every update",
+        f"{listed(names)} {verb(names, 'gets', 'get')} a gradient from backward, and "
+        f"{verb(names, 'has', 'have')} none, or zeros, at every update",
         "what stands between backward and the update drops the gradient",
         "optimizer.zero_grad(); loss.backward(); optimizer.step()  # in this order",
     )
@@ -222,7 +230,9 @@ def _moved_by_more(
             finding(
                 "not-updated",
                 left,
-                f"{listed(left)} gets a gradient, is in an optimizer, and does not move",
+                f"{listed(left)} {verb(left, 'gets', 'get')} a gradient, "
+                f"{verb(left, 'is', 'are')} in an optimizer, and {verb(left, 'does', 'do')} not "
+                f"move",
                 "the optimizer's update leaves it as it is: something puts it back, or hides it "
                 "from the update",
                 "# compare it before and after optimizer.step(), and after the rest of the step",
@@ -258,7 +268,8 @@ def _lost(names: Sequence[str], factor: float) -> Finding:
     return finding(
         "lost-to-rounding",
         names,
-        f"{listed(names)} gets a gradient and is updated, and not one bit of it changes",
+        f"{listed(names)} {verb(names, 'gets', 'get')} a gradient and "
+        f"{verb(names, 'is', 'are')} updated, and not one bit changes",
         "its update is smaller than the spacing of numbers at its values, so it is rounded away",
         "model.float()  # keep weights in float32 and compute under torch.autocast",
         decided_by=f"with a learning rate {factor:.0e} times as large it moves",
@@ -273,7 +284,8 @@ def _not_yet_warm(names: Sequence[str], steps: int) -> Finding:
     return finding(
         "not-updated",
         names,
-        f"{listed(names)} gets a gradient, and a scheduler kept its learning rate at 0 in all "
+        f"{listed(names)} {verb(names, 'gets', 'get')} a gradient, and a scheduler kept its "
+        f"learning rate at 0 in all "
         f"{steps} steps",
         "an update at a learning rate of 0 changes nothing; the schedule starts there",
         "print(scheduler.get_last_lr())  # after a step; audit more --steps if it rises later",
@@ -285,7 +297,7 @@ def _rate_zero(names: Sequence[str], severity: Severity = "error") -> Finding:
     return finding(
         "not-updated",
         names,
-        f"{listed(names)} gets a gradient, and its learning rate is 0",
+        f"{listed(names)} {verb(names, 'gets', 'get')} a gradient, and the learning rate is 0",
         "an update at a learning rate of 0 changes nothing",
         "for group in optimizer.param_groups: group['lr'] = 1e-3  # those that are to be trained",
         severity=severity,

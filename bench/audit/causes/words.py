@@ -56,6 +56,11 @@ def listed(names: Sequence[str]) -> str:
     return f"{shown[0]} and {len(shown) - 1} more"
 
 
+def verb(names: Sequence[object], one: str, several: str) -> str:
+    """The form of a verb that goes with so many names."""
+    return one if len(names) == 1 else several
+
+
 def by_how_much(moved: Sequence[Moved]) -> str:
     """The largest difference in words; of a counter only where nothing else has moved."""
     moved = [one for one in moved if not one.name.endswith(_COUNTER)] or moved
