@@ -190,16 +190,23 @@ def _without(found: Audit, ignore: list[tuple[str, str]]) -> Audit:
 
 
 def _is_ignored(finding: Finding, ignore: list[tuple[str, str]]) -> bool:
-    """All its places have to match, lest a part that nobody spoke of is lost with the others."""
+    """All its places have to match, lest a part that nobody spoke of is lost with the others.
+
+    As with `--freeze`, a pattern that matches a module covers everything below it.
+    """
     _, _, place = finding.id.partition(":")
     return any(
         rule == finding.rule
         and (
-            fnmatchcase(place, pattern)
-            or (bool(finding.where) and all(fnmatchcase(name, pattern) for name in finding.where))
+            _covers(pattern, place)
+            or (bool(finding.where) and all(_covers(pattern, name) for name in finding.where))
         )
         for rule, pattern in ignore
     )
+
+
+def _covers(pattern: str, name: str) -> bool:
+    return fnmatchcase(name, pattern) or fnmatchcase(name, f"{pattern}.*")
 
 
 def _show(shown: Audit, form: str, output: Path | None, fail_on: str) -> None:

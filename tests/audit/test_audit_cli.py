@@ -184,8 +184,10 @@ def test_the_exit_code_follows_what_counts(audit, factory, fail_on, code):
     ("ignored", "code"),
     [
         ("bn-statistics", 0),
+        ("bn-statistics:backbone", 0),
         ("bn-statistics:backbone*", 0),
         ("bn-statistics:backbone.1", 0),
+        ("bn-statistics:back", 1),
         ("bn-statistics:head*", 1),
         ("bn-counter", 1),
     ],
