@@ -159,7 +159,7 @@ def test_ratios_of_two_strategies_are_absent_where_a_cell_failed(run):
 class _Broken(Claim):
     number = 2
     source = "forum"
-    said = question = rule = how = "broken?"
+    said = short = question = rule = how = "broken?"
 
     def measure(self, laboratory):
         raise ValueError("out of luck\nwith more lines")
