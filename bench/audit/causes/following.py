@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from bench.audit.causes.words import by_how_much, finding, listed
@@ -81,6 +82,14 @@ def following_finding(suspects: Sequence[Evidence], sources: dict[Place, str]) -
         moved=moved,
         since_step=since,
     )
+
+
+def copy_of_module(follower: str, followed: str) -> str:
+    """The module that is the copy: the name of a parameter in it, less what both names end in."""
+    parts = follower.split(".")
+    ends = zip(reversed(parts[1:]), reversed(followed.split(".")), strict=False)
+    alike = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], ends))
+    return ".".join(parts[: len(parts) - alike])
 
 
 def _alike(name: str, lab: Laboratory) -> list[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.audit.causes.evidence import Evidence, gathered
 from bench.audit.causes.experiment import Experiment, Setting
-from bench.audit.causes.following import followers, following_finding
+from bench.audit.causes.following import copy_of_module, followers, following_finding
 from bench.audit.causes.gradient_left import (
     DecayOnMasked,
     MomentumCoasts,
@@ -126,20 +126,34 @@ def _look_again(lab: Laboratory, suspects: Sequence[Evidence]) -> None:
 
 
 def _apart(lab: Laboratory, suspects: Sequence[Evidence]) -> tuple[list[Evidence], list[Finding]]:
-    """Set those apart that follow something trained, with what is beside them.
+    """Set those apart that follow something trained, with what is beside them in the same copy.
 
-    What differs by rounding alone, or a buffer that is in no average, is beside them.
+    What differs by rounding alone, or a buffer that is in no average, is beside them; a buffer of
+    a module whose parameters all stood still is not.
     """
     sources = followers(lab, suspects)
     if not sources:
         return list(suspects), []
-    roots = tuple({f"{place.name.partition('.')[0]}." for place in sources})
+    copies = tuple({f"{copy_of_module(place.name, name)}." for place, name in sources.items()})
     follow = [
         one
         for one in suspects
-        if one.place.name.startswith(roots) and (one.phase != "update" or one.place in sources)
+        if one.place in sources
+        or (
+            one.phase != "update"
+            and one.place.name.startswith(copies)
+            and not _beside_what_stood_still(lab, one, suspects)
+        )
     ]
     return [one for one in suspects if one not in follow], [following_finding(follow, sources)]
+
+
+def _beside_what_stood_still(lab: Laboratory, one: Evidence, suspects: Sequence[Evidence]) -> bool:
+    """Whether it is a buffer of a module whose own frozen parameters did not move."""
+    owner = _owner(one)
+    own = [name for name in lab.meant.partition.frozen if name.rpartition(".")[0] == owner]
+    moved = {other.place.name for other in suspects if other.is_parameter}
+    return one.place.kind == "buffer" and bool(own) and moved.isdisjoint(own)
 
 
 def _doubt_twins(suspects: Sequence[Evidence]) -> None:
