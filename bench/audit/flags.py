@@ -92,11 +92,18 @@ class Flags:
 
 
 def _changed_once(history: list[dict[str, bool]], first: int) -> dict[str, int]:
-    """Names whose flag changed once, with the step; the second entry is of step `first`."""
+    """Names whose flag changed once, with the step; the second entry is of step `first`.
+
+    What is not there after a step has no flag that could have changed.
+    """
     found: dict[str, int] = {}
     for name in history[0] if history else ():
         values = [flags.get(name) for flags in history]
-        changes = [at for at in range(1, len(values)) if values[at] != values[at - 1]]
+        changes = [
+            at
+            for at in range(1, len(values))
+            if None not in values[at - 1 : at + 1] and values[at] != values[at - 1]
+        ]
         if len(changes) == 1:
             found[name] = changes[0] - 1 + first
     return found

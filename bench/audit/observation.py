@@ -62,6 +62,7 @@ class Observation:
         moved: frozen tensors that differed after some step, with the largest difference.
         since: the first step after which each did.
         replaced: frozen names that another tensor took, with the step.
+        gone: frozen names under which nothing is found in the end, with the step since when.
         trained: by name, each trainable parameter once.
         with_gradient: frozen parameters that had a gradient, not all zeros, at an update.
         largest_gradient: of all trainable parameters at any update.
@@ -74,6 +75,7 @@ class Observation:
     moved: dict[Place, Moved] = field(default_factory=dict)
     since: dict[Place, int] = field(default_factory=dict)
     replaced: dict[str, int] = field(default_factory=dict)
+    gone: dict[str, int] = field(default_factory=dict)
     trained: dict[str, Trained] = field(default_factory=dict)
     with_gradient: set[str] = field(default_factory=set)
     largest_gradient: float = 0.0

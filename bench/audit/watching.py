@@ -208,12 +208,22 @@ class _Looking:
         for name, before in self._frozen.items():
             if named.get(name) is not before:
                 self.seen.replaced.setdefault(name, self.number)
+        self._note_gone({id(parameter) for parameter in named.values()})
         for name, before in self._now.items():
             now = named.get(name)
             if now is not before:
                 self.seen.trained[name].replaced = self.seen.trained[name].replaced or self.number
                 if now is not None:
                     self._now[name] = now
+
+    def _note_gone(self, there: set[int]) -> None:
+        """A name is gone if nothing is found under it, and its tensor under no other name."""
+        found = tensors_at(self._model, [Place(name, "parameter") for name in self._frozen])
+        for name, before in self._frozen.items():
+            if Place(name, "parameter") in found or id(before) in there:
+                self.seen.gone.pop(name, None)
+            else:
+                self.seen.gone.setdefault(name, self.number)
 
     def _note_listed(self) -> None:
         listed = {

@@ -550,3 +550,39 @@ def test_what_drifts_beside_a_copy_that_follows_is_found_by_its_own_cause() -> N
         drift, follower = follower, drift
     assert all(name.startswith("net.encoder.1.") for name in drift.where)
     assert sorted(follower.where) == ["net.target.bias", "net.target.weight"]
+
+
+@pytest.mark.parametrize("how", ["anew", "rewound"])
+def test_a_frozen_module_that_disappears_is_found_and_its_flags_did_not_change(how: str) -> None:
+    def make() -> Subject:
+        model = Mlp()
+        freeze(model.body)
+        steps = [0]
+
+        def swap() -> None:
+            steps[0] += 1
+            if steps[0] == 3:
+                model.body = nn.Sequential(nn.Sequential(nn.Linear(8, 8)))
+
+        return plain(model, torch.optim.SGD(model.parameters(), 0.1), ("body",), before=swap)
+
+    found = audited(make, how)
+    finding = found.findings[0]
+
+    assert rules(found) == ["parameter-replaced"]
+    assert "no longer in the model since step 3" in finding.what
+    assert sorted(finding.where) == ["body.0.bias", "body.0.weight", "body.1.bias", "body.1.weight"]
+
+
+def test_a_frozen_tensor_that_is_found_under_another_name_is_not_gone() -> None:
+    def make() -> Subject:
+        model = Mlp()
+        freeze(model.body)
+
+        def wrap() -> None:
+            if not isinstance(model.body[0], nn.Sequential):
+                model.body[0] = nn.Sequential(model.body[0])
+
+        return plain(model, torch.optim.SGD(model.parameters(), 0.1), before=wrap)
+
+    assert rules(audited(make)) == []

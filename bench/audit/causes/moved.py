@@ -70,7 +70,11 @@ class _Cause:
 
 
 def moved_findings(lab: Laboratory, seen: Observation) -> list[Finding]:
-    """One finding for each cause of the frozen tensors that moved in `seen`."""
+    """One finding for each cause of the frozen tensors that moved in `seen`, or are gone."""
+    return [*_gone(seen.gone), *_moved(lab, seen)]
+
+
+def _moved(lab: Laboratory, seen: Observation) -> list[Finding]:
     suspects = [Evidence(p, moved, seen.since[p]) for p, moved in seen.moved.items()]
     if not suspects:
         return []
@@ -232,6 +236,24 @@ def _explained(lab: Laboratory, cause: _Cause) -> Finding:
         moved=moved,
         since_step=since,
     )
+
+
+def _gone(gone: dict[str, int]) -> list[Finding]:
+    if not gone:
+        return []
+    names, since = list(gone), min(gone.values())
+    there = "is" if len(names) == 1 else "are"
+    return [
+        finding(
+            "parameter-replaced",
+            names,
+            f"{listed(names)} {there} no longer in the model since step {since}",
+            "a step put another module in its place, or took it out: there is no parameter of "
+            "this name now, and what is frozen about the old one does not hold for a new one",
+            "# make such changes before you freeze, and freeze what takes its place",
+            since_step=since,
+        )
+    ]
 
 
 def _replaced(suspects: Sequence[Evidence]) -> Finding | None:
