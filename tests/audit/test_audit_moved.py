@@ -276,10 +276,18 @@ def lr_revived_by_cosine() -> Subject:
     return plain(model, optimizer, after=scheduler.step, stateful=[scheduler])
 
 
-def lr_revived_by_one_cycle() -> Subject:
+def one_cycle_that_hid_the_zero() -> Subject:
     model = Mlp()
     optimizer = torch.optim.SGD(_groups(model))
     scheduler = lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=40)
+    return plain(model, optimizer, ("body",), after=scheduler.step, stateful=[scheduler])
+
+
+def one_rate_for_each_part() -> Subject:
+    model = Mlp()
+    body, rest = [*model.body.parameters()], [*model.stem.parameters(), *model.head.parameters()]
+    optimizer = torch.optim.SGD([{"params": body, "lr": 1e-3}, {"params": rest, "lr": 1e-2}])
+    scheduler = lr_scheduler.CosineAnnealingLR(optimizer, 10)
     return plain(model, optimizer, ("body",), after=scheduler.step, stateful=[scheduler])
 
 
@@ -463,7 +471,7 @@ FAULTS: list[tuple[Any, str, str]] = [
     (hooked_update, "inplace-data", "body.0.weight"),
     (renormalised_embedding, "inplace-data", "embedding.weight"),
     (lr_revived_by_cosine, "lr-revived", "body.0.weight"),
-    (lr_revived_by_one_cycle, "lr-revived", "body.0.weight"),
+    (one_cycle_that_hid_the_zero, "no-op-freeze", "body.0.weight"),
     (lr_revived_by_hand, "lr-revived", "body.0.weight"),
     (zero_times_inf, "zero-times-inf", "body.0.weight"),
     (infinite_and_masked, "zero-times-inf", "body.0.weight"),
@@ -474,6 +482,7 @@ FAULTS: list[tuple[Any, str, str]] = [
     (flag_re_enabled, "flag-re-enabled", "body.0.weight"),
     (flag_re_enabled_later, "flag-re-enabled", "body.0.weight"),
     (no_op_freeze, "no-op-freeze", "body.0.weight"),
+    (one_rate_for_each_part, "no-op-freeze", "body.0.weight"),
     (no_op_freeze_inferred, "no-op-freeze", "body.0.weight"),
     (weight_norm_names, "weight-norm-names", "stem.weight"),
     (weight_norm_not_frozen_at_all, "no-op-freeze", "stem.parametrizations.weight.original1"),

@@ -41,8 +41,9 @@ class Evidence:
         updates: whether an update of an optimizer that holds it ran before it differed.
         flag_before: its `requires_grad` at the beginning; `flag` at the last update before it
             differed, `flag_on` whether it was ever on.
-        listed: an optimizer holds it; `own_group` without anything trainable in the group.
-        lr_before: its learning rate at the beginning; `lr` at the update.
+        listed: an optimizer holds it.
+        lr_before: its learning rate at the beginning; `lr` at the update; `lr_initial` the one
+            that a scheduler began with.
         scheduled: a scheduler has written to its group.
         decay: its weight decay.
         gradient_before: at the beginning; `gradient` at the update.
@@ -68,9 +69,9 @@ class Evidence:
     flag: bool = False
     flag_on: bool = False
     listed: bool = False
-    own_group: bool = False
     lr_before: float | None = None
     lr: float | None = None
+    lr_initial: float | None = None
     scheduled: bool = False
     decay: float = 0.0
     gradient_before: Likeness = "none"
@@ -182,20 +183,14 @@ class _Eye:
         return before_forward
 
     def _note_group(self, one: Evidence, group: dict[str, Any]) -> None:
-        frozen = {
-            id(tensor) for tensor in tensors_at(self._model, list(self._identity)).values()
-        } | {id(self._model.get_parameter(n)) for n in self._names()}
         one.listed = True
-        one.own_group = all(id(parameter) in frozen for parameter in group["params"])
         one.scheduled = "initial_lr" in group
         one.decay = max(
             (abs(float(v)) for k, v in group.items() if "decay" in k and _is_number(v)), default=0.0
         )
         one.lr = rate(group)
-
-    def _names(self) -> list[str]:
-        there = dict(self._model.named_parameters(remove_duplicate=False))
-        return [name for name in self._meant.partition.frozen if name in there]
+        initial = group.get("initial_lr")
+        one.lr_initial = None if initial is None else float(initial)
 
     def step_begins(self) -> None:
         self.updated = False

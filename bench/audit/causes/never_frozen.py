@@ -151,11 +151,10 @@ class LrRevived(Experiment):
         return "lr-revived"
 
     def applies(self, one: Evidence) -> bool:
-        """0 at the beginning and not at the update; or a scheduler set a frozen group's rate."""
+        """0 at the beginning, or where a scheduler began, and not at the update."""
         if not one.is_parameter or not one.listed or not one.lr:
             return False
-        scheduled = one.scheduled and one.own_group and one.flag_before
-        return one.lr_before == 0 or (scheduled and one.renewed)
+        return one.lr_before == 0 or one.lr_initial == 0
 
     def removed(self, setting: Setting) -> AbstractContextManager[Any]:
         """Rates of 0 at updates."""
