@@ -382,6 +382,36 @@ def no_op_freeze_inferred() -> Subject:
     return plain(model, torch.optim.SGD(model.parameters(), 0.1))
 
 
+def update_of_the_step_before() -> Subject:
+    model = Mlp()
+    optimizer = torch.optim.SGD(model.parameters(), 0.01)
+    x = inputs_of(model)
+
+    def step() -> None:
+        optimizer.step()
+        optimizer.zero_grad()
+        model(x).square().mean().backward()
+
+    return Subject(model, [optimizer], step, ("body",))
+
+
+def update_in_every_other_step() -> Subject:
+    model = Mlp()
+    optimizer = torch.optim.SGD(model.parameters(), 0.01)
+    x = inputs_of(model)
+    steps = [0]
+
+    def step() -> None:
+        steps[0] += 1
+        if steps[0] % 2:
+            optimizer.zero_grad()
+            model(x).square().mean().backward()
+        else:
+            optimizer.step()
+
+    return Subject(model, [optimizer], step, ("body",))
+
+
 def weight_norm_names() -> Subject:
     model = Mlp()
     model.stem = parametrizations.weight_norm(model.stem)
@@ -482,6 +512,8 @@ FAULTS: list[tuple[Any, str, str]] = [
     (flag_re_enabled, "flag-re-enabled", "body.0.weight"),
     (flag_re_enabled_later, "flag-re-enabled", "body.0.weight"),
     (no_op_freeze, "no-op-freeze", "body.0.weight"),
+    (update_of_the_step_before, "no-op-freeze", "body.0.weight"),
+    (update_in_every_other_step, "no-op-freeze", "body.0.weight"),
     (one_rate_for_each_part, "no-op-freeze", "body.0.weight"),
     (no_op_freeze_inferred, "no-op-freeze", "body.0.weight"),
     (weight_norm_names, "weight-norm-names", "stem.weight"),

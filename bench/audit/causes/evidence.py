@@ -47,7 +47,7 @@ class Evidence:
         scheduled: a scheduler has written to its group.
         decay: its weight decay.
         gradient_before: at the beginning; `gradient` at the update.
-        renewed: backward changed the gradient in the step of the update.
+        renewed: backward has changed the gradient since the update before.
         masked: every value of that gradient is 0 or not finite.
         replaced: another tensor is found under the name.
         shares: trainable names whose storage it shares.
@@ -195,8 +195,6 @@ class _Eye:
     def step_begins(self) -> None:
         self.updated = False
         self._within.clear()
-        for one in self._open.values():
-            one.renewed = False
 
     def backward_begins(self, _: Any) -> None:
         self.mark("before backward")
@@ -229,6 +227,12 @@ class _Eye:
         self.updated = True
         self.mark("update", *self._within[:1])
         self._within = self._within[:-1]
+        if self._within:
+            return
+        given = {id(parameter) for parameter, _ in members(optimizer)}
+        for place, tensor in self._parameters().items():
+            if id(tensor) in given:
+                self._open[place].renewed = False
 
     def mark(self, phase: Phase, optimizer: str = "") -> None:
         """A phase is over: what differs now has moved in it."""
