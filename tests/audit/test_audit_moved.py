@@ -22,6 +22,7 @@ from trainings import (
 )
 
 from bench.audit import Subject
+from bench.audit.causes.memory import share_memory
 
 
 def bn_statistics() -> Subject:
@@ -412,6 +413,13 @@ def update_in_every_other_step() -> Subject:
     return Subject(model, [optimizer], step, ("body",))
 
 
+def parts_of_one_vector() -> Subject:
+    model = Mlp()
+    vector = nn.utils.parameters_to_vector(model.parameters()).detach()
+    nn.utils.vector_to_parameters(vector, model.parameters())
+    return plain(model, torch.optim.SGD(model.parameters(), 0.01), ("body",))
+
+
 def weight_norm_names() -> Subject:
     model = Mlp()
     model.stem = parametrizations.weight_norm(model.stem)
@@ -514,6 +522,7 @@ FAULTS: list[tuple[Any, str, str]] = [
     (no_op_freeze, "no-op-freeze", "body.0.weight"),
     (update_of_the_step_before, "no-op-freeze", "body.0.weight"),
     (update_in_every_other_step, "no-op-freeze", "body.0.weight"),
+    (parts_of_one_vector, "no-op-freeze", "body.0.weight"),
     (one_rate_for_each_part, "no-op-freeze", "body.0.weight"),
     (no_op_freeze_inferred, "no-op-freeze", "body.0.weight"),
     (weight_norm_names, "weight-norm-names", "stem.weight"),
@@ -627,3 +636,26 @@ def test_a_frozen_tensor_that_is_found_under_another_name_is_not_gone() -> None:
         return plain(model, torch.optim.SGD(model.parameters(), 0.1), before=wrap)
 
     assert rules(audited(make)) == []
+
+
+WHOLE = torch.zeros(6, 6)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "shared"),
+    [
+        (WHOLE, WHOLE.t(), True),
+        (WHOLE[:3], WHOLE[3:], False),
+        (WHOLE[:4], WHOLE[3:], True),
+        (WHOLE[:, :3], WHOLE[:, 3:], False),
+        (WHOLE[:, :4], WHOLE[:, 3:], True),
+        (WHOLE, WHOLE.clone(), False),
+        (WHOLE[0, 0], WHOLE[0], True),
+        (WHOLE[:0], WHOLE, False),
+    ],
+)
+def test_memory_is_shared_by_what_has_a_byte_in_common(
+    one: torch.Tensor, other: torch.Tensor, shared: bool
+) -> None:
+    assert share_memory(one, other) is shared
+    assert share_memory(other, one) is shared

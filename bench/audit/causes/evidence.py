@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from bench.audit.backwards import around_backward
+from bench.audit.causes.memory import share_memory
 from bench.audit.gradients import Likeness, likeness
 from bench.audit.kept import tensors_at
 from bench.audit.updates import around_updates, members, rate
@@ -50,7 +51,7 @@ class Evidence:
         renewed: backward has changed the gradient since the update before.
         masked: every value of that gradient is 0 or not finite.
         replaced: another tensor is found under the name.
-        shares: trainable names whose storage it shares.
+        shares: trainable names that hold some of its memory.
         training_before: of its module at the beginning; `training` at any later moment.
         owner: the module that holds it.
         alone: no other buffer of that module moved.
@@ -146,7 +147,7 @@ class _Eye:
 
     def at_beginning(self, subject: Subject) -> None:
         """Flags, rates, gradients and modes before anything runs."""
-        trainable = _storages(self._model, self._meant.partition.trainable)
+        trainable = _named(self._model, self._meant.partition.trainable)
         groups = {
             id(parameter): group
             for optimizer in subject.optimizers
@@ -163,7 +164,7 @@ class _Eye:
             one.gradient_before = likeness(tensor.grad)
             one.twins = twins.get(id(tensor), ())
             one.plain = self._meant.plain.get(place.name, "")
-            one.shares = tuple(trainable.get(tensor.untyped_storage().data_ptr(), ()))
+            one.shares = tuple(n for n, other in trainable.items() if share_memory(tensor, other))
             group = groups.get(id(tensor))
             if group is not None:
                 one.lr_before = rate(group)
@@ -250,12 +251,10 @@ class _Eye:
         return tensors_at(self._model, [p for p in self._open if p.kind == "parameter"])
 
 
-def _storages(model: nn.Module, names: Sequence[str]) -> dict[int, list[str]]:
-    found: dict[int, list[str]] = {}
-    for name, parameter in model.named_parameters(remove_duplicate=False):
-        if name in names and parameter.numel():
-            found.setdefault(parameter.untyped_storage().data_ptr(), []).append(name)
-    return found
+def _named(model: nn.Module, names: Sequence[str]) -> dict[str, Tensor]:
+    wanted = set(names)
+    named = model.named_parameters(remove_duplicate=False)
+    return {name: parameter for name, parameter in named if name in wanted}
 
 
 def _unmatched_twins(model: nn.Module, meant: Intent) -> dict[int, tuple[str, ...]]:

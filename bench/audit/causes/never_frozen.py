@@ -85,18 +85,17 @@ class TiedWeights(Experiment):
         return "tied-weights"
 
     def applies(self, one: Evidence) -> bool:
-        """No pattern matches the name itself, or a trainable parameter shares its storage."""
+        """No pattern matches the name itself, or a trainable parameter has some of its memory."""
         return one.is_parameter and (one.twin or bool(one.shares))
 
     @contextmanager
     def removed(self, setting: Setting) -> Iterator[None]:
-        """Neither it nor what shares its memory has a gradient at updates."""
+        """What shares its memory has no gradient at updates; nor has it, if it has two names."""
+        twins = [one.place.name for one in setting.suspects if one.twin]
         others = [name for one in setting.suspects for name in one.shares]
 
         def drop(_: Any) -> None:
-            for tensor in setting.parameters():
-                tensor.grad = None
-            for name in others:
+            for name in [*twins, *others]:
                 find_tensor(setting.model, name).grad = None
 
         with before_each_update(setting, drop):
