@@ -620,7 +620,7 @@ def test_a_frozen_module_that_disappears_is_found_and_its_flags_did_not_change(h
     finding = found.findings[0]
 
     assert rules(found) == ["parameter-replaced"]
-    assert "no longer in the model since step 3" in finding.what
+    assert "have not been in the model since step 3" in finding.what
     assert sorted(finding.where) == ["body.0.bias", "body.0.weight", "body.1.bias", "body.1.weight"]
 
 

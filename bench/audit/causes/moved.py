@@ -242,12 +242,12 @@ def _gone(gone: dict[str, int]) -> list[Finding]:
     if not gone:
         return []
     names, since = list(gone), min(gone.values())
-    there = "is" if len(names) == 1 else "are"
+    have = "has" if len(names) == 1 else "have"
     return [
         finding(
             "parameter-replaced",
             names,
-            f"{listed(names)} {there} no longer in the model since step {since}",
+            f"{listed(names)} {have} not been in the model since step {since}",
             "a step put another module in its place, or took it out: there is no parameter of "
             "this name now, and what is frozen about the old one does not hold for a new one",
             "# make such changes before you freeze, and freeze what takes its place",
