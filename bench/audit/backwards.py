@@ -17,25 +17,21 @@ def around_backward(
 ) -> Iterator[None]:
     """Within the block, `before(outputs)` and `after()` are called around each backward pass.
 
-    `Tensor.backward` and everybody else go through these two functions of `torch.autograd`.
+    `Tensor.backward`, `torch.autograd.backward` and `torch.autograd.grad` go through one function
+    to the engine, also where the user's code has bound one of them to a name of its own.
     """
-    real = {name: getattr(torch.autograd, name) for name in ("backward", "grad")}
+    real = torch.autograd._engine_run_backward
 
-    def replaced(name: str) -> Callable[..., Any]:
-        def call(*args: Any, **kwargs: Any) -> Any:
-            if before is not None:
-                before(args[0] if args else next(iter(kwargs.values()), None))
-            result = real[name](*args, **kwargs)
-            if after is not None:
-                after()
-            return result
+    def call(outputs: Any, *args: Any, **kwargs: Any) -> Any:
+        if before is not None:
+            before(outputs)
+        result = real(outputs, *args, **kwargs)
+        if after is not None:
+            after()
+        return result
 
-        return call
-
+    torch.autograd._engine_run_backward = call
     try:
-        for name in real:
-            setattr(torch.autograd, name, replaced(name))
         yield
     finally:
-        for name, function in real.items():
-            setattr(torch.autograd, name, function)
+        torch.autograd._engine_run_backward = real

@@ -9,6 +9,7 @@ from bench.audit.amounts import sized
 from bench.audit.pasteable import for_each, parameters_of, said
 from bench.audit.saving import saving
 from bench.audit.unwrapped import unwrapped
+from bench.audit.updates import groups_of, members
 from bench.measure.memory import storage_bytes
 from bench.records import Finding
 from bench.rules import RULES
@@ -42,6 +43,8 @@ def wasted(world: World, partition: Partition) -> list[Finding]:
     if not require and not kept and not _state_of(subject, frozen):
         return []
     held = _watched(subject, model, partition)
+    if held is None:
+        return []
     findings = [*_of_gradients(held, model), *_of_state(held, model)]
     if not require:
         return findings
@@ -71,8 +74,8 @@ class _Held:
     listed: set[str]
 
 
-def _watched(subject: Subject, model: nn.Module, partition: Partition) -> _Held:
-    """Train a few steps and see what gradients are added to."""
+def _watched(subject: Subject, model: nn.Module, partition: Partition) -> _Held | None:
+    """Train a few steps and see what gradients are added to; `None` if one of them raises."""
     names = {id(find_tensor(model, name)): name for name in partition.frozen}
     parameters = distinct(model.parameters())
     step = 0
@@ -97,6 +100,8 @@ def _watched(subject: Subject, model: nn.Module, partition: Partition) -> _Held:
             subject.step()
             if step == 0:
                 first = {n: _norm(find_tensor(model, n)) for n in partition.frozen}
+    except Exception:  # of the user's: these may be more steps than were asked for
+        return None
     finally:
         for hook in hooks:
             hook.remove()
@@ -115,8 +120,7 @@ def _watched(subject: Subject, model: nn.Module, partition: Partition) -> _Held:
     }
     state = _state_of(subject, frozen)
     holders = [o for o in subject.optimizers if _state_of_one(o, frozen)]
-    groups = [group for o in subject.optimizers for group in o.param_groups]
-    held = {id(parameter) for group in groups for parameter in group["params"]}
+    held = {id(parameter) for o in subject.optimizers for parameter, _ in members(o)}
     listed = {name for name, tensor in frozen.items() if id(tensor) in held}
     return _Held(list(received), sizes, piled, state, holders, listed)
 
@@ -197,7 +201,7 @@ def _of_state(held: _Held, model: nn.Module) -> list[Finding]:
     kind = type(holder).__name__
     if type(holder).__module__.startswith("torch.optim."):
         kind = f"torch.optim.{kind}"
-    rates = [group["lr"] for group in holder.param_groups if group.get("lr")]
+    rates = [group["lr"] for group in groups_of(holder) if group.get("lr")]
     rate = f", lr={float(rates[-1]):g}" if rates else ""
     on = [name for name in names if find_tensor(model, name).requires_grad]
     off = for_each(model, on, "requires_grad_(False)") + "; " if on else ""

@@ -30,7 +30,8 @@ _OFTEN = 3
 
 def untrained_findings(lab: Laboratory, seen: Observation) -> list[Finding]:
     """What is amiss with the trainable part."""
-    if not seen.backward and seen.raised is None:
+    by_hand = any(map(_trains_by_hand, seen.trained.values()))
+    if not seen.backward and seen.raised is None and not by_hand:
         return [_no_backward(list(seen.trained))]
     if not seen.steps and not has_no_graph(seen.raised):
         return []  # the step that raised says it
@@ -46,7 +47,9 @@ def untrained_findings(lab: Laboratory, seen: Observation) -> list[Finding]:
     unlisted = [n for n, t in rest.items() if not t.listed and not t.moved]
     if unlisted:
         found.append(_unlisted(lab, unlisted, rest))
-    cut = [n for n, t in rest.items() if t.listed and not t.arrived]
+    # What is trained without any backward pass has no graph that could be cut.
+    graph = seen.backward or not by_hand
+    cut = [n for n, t in rest.items() if graph and t.listed and not t.arrived]
     found += severed_findings(lab, cut, seen)
     if any(trained.applied for trained in seen.trained.values()):
         # Where nothing has another gradient than zeros, the loss is at its end.
@@ -68,6 +71,11 @@ def _whole_modules(names: Sequence[str], among: Iterable[str]) -> list[str]:
 
 def _trains(trained: Trained) -> bool:
     return trained.moved or trained.arrived
+
+
+def _trains_by_hand(trained: Trained) -> bool:
+    """Whether it has a new gradient, or moved by something else than one left from before."""
+    return trained.arrived or (trained.moved and not trained.applied)
 
 
 def _no_backward(names: Sequence[str]) -> Finding:
