@@ -20,7 +20,8 @@ def around_backward(
     `Tensor.backward`, `torch.autograd.backward` and `torch.autograd.grad` go through one function
     to the engine, also where the user's code has bound one of them to a name of its own.
     """
-    real = torch.autograd._engine_run_backward
+    autograd: Any = torch.autograd
+    real = autograd._engine_run_backward
 
     def call(outputs: Any, *args: Any, **kwargs: Any) -> Any:
         if before is not None:
@@ -30,8 +31,8 @@ def around_backward(
             after()
         return result
 
-    torch.autograd._engine_run_backward = call
+    autograd._engine_run_backward = call
     try:
         yield
     finally:
-        torch.autograd._engine_run_backward = real
+        autograd._engine_run_backward = real

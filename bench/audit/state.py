@@ -91,8 +91,25 @@ class Snapshot:
             self._restore.append(lambda: setattr(thing.bit_generator, "state", bits))
         elif isinstance(thing, nn.Module):
             self.keep(vars(thing), _DEPTH)  # however deep modules are nested
-        elif depth > 0 and isinstance(getattr(thing, "__dict__", None), dict):
-            self.keep(vars(thing), depth - 1)
+        elif depth > 0:
+            if isinstance(getattr(thing, "__dict__", None), dict):
+                self.keep(vars(thing), depth - 1)
+            self._keep_slots(thing, depth - 1)
+
+    def _keep_slots(self, thing: Any, depth: int) -> None:
+        for kind in type(thing).__mro__:
+            for slot in vars(kind).values():
+                if isinstance(slot, types.MemberDescriptorType) and kind.__module__ != "builtins":
+                    self._keep_slot(thing, slot, depth)
+
+    def _keep_slot(self, thing: Any, slot: types.MemberDescriptorType, depth: int) -> None:
+        try:
+            value = slot.__get__(thing)
+            slot.__set__(thing, value)
+        except (AttributeError, TypeError):  # empty, or for reading only
+            return
+        self._restore.append(lambda: slot.__set__(thing, value))
+        self.keep(value, depth)
 
     def _keep_all(self, things: Any, depth: int) -> None:
         if depth > 0:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
+from functools import wraps
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from torch.optim import Optimizer
@@ -26,7 +28,8 @@ def around_updates(
     """Within the block, `before(optimizer)` and `after(optimizer)` are called around each update.
 
     Optimizers of torch are heard through its hooks, also those that nobody listed. The `step` of
-    any other object is wrapped on the instance, and unwrapped in the end.
+    any other object is wrapped on the instance, or in its class where the instance has
+    `__slots__`, and unwrapped in the end.
     """
     before, after = before or _nothing, after or _nothing
     with ExitStack() as stack:
@@ -42,6 +45,10 @@ def around_updates(
 
 @contextmanager
 def _wrapped(optimizer: Any, before: Told, after: Told) -> Iterator[None]:
+    if not hasattr(optimizer, "__dict__"):  # of __slots__ alone
+        with _wrapped_in_class(optimizer, before, after):
+            yield
+        return
     step = optimizer.step
     own = vars(optimizer).get("step")
 
@@ -59,6 +66,31 @@ def _wrapped(optimizer: Any, before: Told, after: Told) -> Iterator[None]:
             del optimizer.step
             if own is not None:
                 optimizer.step = own
+
+
+@contextmanager
+def _wrapped_in_class(optimizer: Any, before: Told, after: Told) -> Iterator[None]:
+    """The same where the instance takes no attribute: others of its class go on unheard."""
+    owner = next((kind for kind in type(optimizer).__mro__ if "step" in vars(kind)), None)
+    step = vars(owner)["step"] if owner is not None else None
+    if not isinstance(step, FunctionType):
+        yield
+        return
+
+    @wraps(step)
+    def told(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if self is not optimizer:
+            return step(self, *args, **kwargs)
+        before(optimizer)
+        result = step(self, *args, **kwargs)
+        after(optimizer)
+        return result
+
+    setattr(owner, "step", told)  # noqa: B010
+    try:
+        yield
+    finally:
+        setattr(owner, "step", step)  # noqa: B010
 
 
 def groups_of(optimizer: Any) -> list[dict[str, Any]]:

@@ -143,7 +143,10 @@ def _state_of_one(optimizer: object, frozen: dict[str, Tensor]) -> dict[str, int
     if not isinstance(state, dict):
         return {}
     found = {name: state[tensor] for name, tensor in frozen.items() if tensor in state}
-    sizes = {name: storage_bytes(tensors_in(dict(kept))) for name, kept in found.items() if kept}
+    sizes = {
+        name: storage_bytes(tensors_in(dict(kept) if isinstance(kept, dict) else kept))
+        for name, kept in found.items()
+    }
     return {name: size for name, size in sizes.items() if size}
 
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from bench.audit import audit_training
 from bench.audit.pasteable import covering, expression, for_each, parameters_of
 from bench.audit.rebuilt import Made, Rebuilt
 from bench.audit.subject import Subject
@@ -329,3 +330,69 @@ def test_names_are_covered_by_the_largest_modules_that_hold_nothing_else(names, 
     assert {n for n, p in model.named_parameters() if not p.requires_grad} == set(names)
     reached = eval(f"list({parameters_of(model, names)})", {"model": model})
     assert {id(p) for p in reached} == {id(model.get_parameter(name)) for name in names}
+
+
+def test_a_step_that_raises_later_than_was_asked_for_is_no_error_of_the_audit() -> None:
+    model = net()
+    optimizer = torch.optim.SGD(model.head.parameters(), 0.1)
+    trained, calls = ordinary(model, optimizer), 0
+
+    def step() -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            raise RuntimeError("no third batch")
+        trained()
+
+    audit_training(model, optimizer, step, frozen="backbone", steps=1, warm=1)
+    assert calls == 0
+
+
+class Bare:
+    """No optimizer of torch's: `params` as they are given."""
+
+    def __init__(self, groups: list[Any]) -> None:
+        self.param_groups = groups
+        self.speed = 0.1
+
+    def parameters(self) -> list[torch.Tensor]:
+        return [
+            parameter
+            for group in self.param_groups
+            for parameter in (group["params"] if isinstance(group, dict) else [group])
+        ]
+
+    def step(self) -> None:
+        for parameter in self.parameters():
+            if parameter.grad is not None:
+                parameter.data.sub_(self.speed * parameter.grad)
+        self.speed *= 0.9
+
+    def zero_grad(self) -> None:
+        for parameter in self.parameters():
+            parameter.grad = None
+
+
+class Slotted:
+    __slots__ = ("param_groups", "speed")
+    __init__ = Bare.__init__
+    parameters = Bare.parameters
+    zero_grad = Bare.zero_grad
+
+    def step(self) -> None:
+        Bare.step(self)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", [Bare, Slotted])
+@pytest.mark.parametrize("in_groups", [True, False])
+def test_any_object_with_step_zero_grad_and_groups_is_an_optimizer(
+    kind: Any, in_groups: bool
+) -> None:
+    model = net()
+    parameters = list(model.head.parameters())
+    optimizer = kind([{"params": parameters, "lr": 0.1}] if in_groups else parameters)
+    step = kind.step
+    found = audit_training(model, optimizer, ordinary(model, optimizer), frozen="backbone")
+    assert {one.severity for one in found.findings} <= {"notice", "warning"}
+    assert kind.step is step
+    assert optimizer.speed == 0.1
