@@ -8,7 +8,7 @@ import torch
 from torch.nn.utils import parametrize
 from torch.nn.utils.weight_norm import WeightNorm
 
-from bench.measure.stillness import Place, effective_weights
+from bench.measure.stillness import Place, effective_weights, without_autocast
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,7 +39,7 @@ def computed(model: nn.Module, owner: str) -> dict[Place, Tensor]:
     module = model.get_submodule(owner)
     if parametrize.is_parametrized(module):
         return effective_weights(owner, module)
-    with torch.no_grad():
+    with torch.no_grad(), without_autocast(module):
         return {
             Place(f"{owner}.{hook.name}" if owner else hook.name, "effective weight"): (
                 hook.compute_weight(module)

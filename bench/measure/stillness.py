@@ -7,6 +7,7 @@ but neither by how much nor how to put it back.
 from __future__ import annotations
 
 import math
+from contextlib import contextmanager
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -126,16 +127,28 @@ def effective_weights(prefix: str, module: nn.Module) -> dict[Place, Tensor]:
     lists = list(module.parametrizations.items())  # type: ignore[operator, union-attr]
     modes = [(part, part.training) for _, steps in lists for part in steps.modules()]
     weights: dict[Place, Tensor] = {}
-    with torch.no_grad():
-        for part, _ in modes:
-            part.training = False
-        for leaf, _ in lists:
-            weights[Place(f"{prefix}.{leaf}" if prefix else leaf, "effective weight")] = getattr(
-                module, leaf
-            )
+    try:
+        with torch.no_grad(), without_autocast(module):
+            for part, _ in modes:
+                part.training = False
+            for leaf, _ in lists:
+                place = Place(f"{prefix}.{leaf}" if prefix else leaf, "effective weight")
+                weights[place] = getattr(module, leaf)
+    finally:
         for part, mode in modes:
             part.training = mode
     return weights
+
+
+@contextmanager
+def without_autocast(module: nn.Module) -> Iterator[None]:
+    """Within the block, what `module` computes has the precision of its own parameters."""
+    device = next((tensor.device.type for tensor in module.parameters()), "cpu")
+    if not torch.amp.is_autocast_available(device):
+        yield
+        return
+    with torch.autocast(device, enabled=False):
+        yield
 
 
 def how_to_keep(tensors: Mapping[Place, Tensor], free_bytes: int | None = None) -> KeptBy:
@@ -180,7 +193,7 @@ def hash_of(tensor: Tensor) -> bytes:
 
 def how_far(place: Place, before: Tensor, now: Tensor) -> Moved:
     """The figures of a difference between two tensors of one shape."""
-    before, now = before.cpu().double(), now.detach().cpu().double()  # MPS has no float64
+    before, now = _as_double(before), _as_double(now)
     difference = (now - before).abs()
     norm = float(before.norm())
     l2 = float(difference.norm())
@@ -191,6 +204,11 @@ def how_far(place: Place, before: Tensor, now: Tensor) -> Moved:
         l2=_finite(l2),
         relative=_finite(l2 / norm) if norm else None,
     )
+
+
+def _as_double(tensor: Tensor) -> Tensor:
+    tensor = tensor.detach().cpu()  # MPS has no float64
+    return tensor.to(torch.complex128 if tensor.is_complex() else torch.float64)
 
 
 def _as_bytes(tensor: Tensor) -> Tensor:
