@@ -103,7 +103,8 @@ def _audited(
     findings = averages.findings(seen, kept)
     flags.let_go()
     del subject, model, frozen, averages, parameter  # another one may take their memory
-    findings += findings_of(world, meant, kept, seen, told)
+    caused, unrepeated = findings_of(world, meant, kept, seen, told)
+    findings += caused
     can_begin_again = by == "copy" or copy_of is None or not seen.moved
     trains = seen.raised is None and not any(one.rule in _BROKEN for one in [*broken, *findings])
     if trains and can_begin_again:
@@ -124,17 +125,21 @@ def _audited(
         trainable_tensors=trainable,
         kept_by=by,
         findings=findings,
-        notes=[*_notes(meant, by), *_unmoved(seen, findings)],
+        notes=[*_notes(meant, by, unrepeated), *_unmoved(seen, findings)],
         stopped=None
         if seen.raised is None
         else f"step {seen.steps + 1} raised {told_error(seen.raised)}",
     )
 
 
-def _notes(meant: Intent, by: KeptBy) -> list[str]:
+def _notes(meant: Intent, by: KeptBy, unrepeated: str) -> list[str]:
     notes = []
     if not meant.declared:
         notes.append("what is frozen was read off flags and learning rates at the beginning")
+    if unrepeated:
+        notes.append(
+            f"the steps can't be repeated, so causes are undecided: {unrepeated} when they were"
+        )
     if by == "hash":
         notes.append(
             "there is too little memory for a copy of the frozen tensors, so a hash of each was "

@@ -28,6 +28,9 @@ def audit_training(
 ) -> Audit:
     """Audit a training as it is now; model, optimizer and random state are afterwards as before.
 
+    Iterators that `step` uses, of a data loader for one, can't be wound back: their batches are
+    used up, and where they run out no cause is decided.
+
     Args:
         model: that is trained.
         optimizer: or a list of several.

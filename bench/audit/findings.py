@@ -25,19 +25,24 @@ _CUT = ("severed", "reentrant-checkpoint", "flag-off", "unused")
 
 def findings_of(
     world: World, meant: Intent, kept: Stillness, seen: Observation, told: Callable[[str], None]
-) -> list[Finding]:
-    """One finding for each rule and cause, with all the names that it is about."""
+) -> tuple[list[Finding], str]:
+    """One finding for each rule and cause, with all the names that it is about.
+
+    Returns:
+        These, and how the steps ended when they were repeated unchanged, if that was early.
+    """
     lab = Laboratory(world, meant, kept, told)
     found = moved_findings(lab, seen)
     untrained = untrained_findings(lab, seen)
     explained = any(finding.rule in _CUT for finding in untrained)
-    return [
+    findings = [
         *found,
         *untrained,
         *non_finite_findings(seen, _blown_frozen(found)),
         *clipping_findings(lab, seen),
         *stopped_findings(lab, seen, explained),
     ]
+    return findings, lab.unrepeated
 
 
 def _blown_frozen(found: list[Finding]) -> int | None:

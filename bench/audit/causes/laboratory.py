@@ -10,6 +10,7 @@ import torch
 
 from bench.audit.backwards import around_backward
 from bench.audit.kept import still, tensors_at
+from bench.audit.raised import told as told_error
 from bench.audit.unwrapped import unwrapped
 from bench.audit.watching import watch_steps
 from bench.measure.stillness import Stillness, same_bits
@@ -35,6 +36,9 @@ class Laboratory:
         meant: what it means to freeze.
         kept: its frozen tensors at the beginning.
         told: is called with a few words before each repetition.
+
+    Attributes:
+        unrepeated: how a repetition ended that nothing was removed from, where it ended early.
     """
 
     def __init__(
@@ -43,6 +47,7 @@ class Laboratory:
         self.meant = meant
         self.kept = kept
         self.told = told
+        self.unrepeated = ""
         self._world = world
         self._copy_of: Callable[[Tensor], Tensor | None] | None = getattr(world, "copy_of", None)
 
@@ -84,6 +89,16 @@ class Laboratory:
             if removed is not None:
                 stack.enter_context(removed(subject, model))
             return watch_steps(subject, self.meant, kept, steps, copy_of=self._copy_of)
+
+    def ended_early(self, control: Observation, steps: int) -> bool:
+        """Whether an unchanged repetition raised before `steps` steps that had been run before.
+
+        What a step takes from an iterator, for one, is not there a second time.
+        """
+        if control.raised is None or control.steps >= steps:
+            return False
+        self.unrepeated = f"step {control.steps + 1} raised {told_error(control.raised)}"
+        return True
 
     def beginning(self, model: nn.Module, places: Collection[Place]) -> Stillness:
         """The present values at `places`; copies that are there already are used again."""

@@ -88,9 +88,12 @@ def _moved(lab: Laboratory, seen: Observation) -> list[Finding]:
     owners = Counter(_owner(one) for one in suspects if one.place.kind == "buffer")
     for one in suspects:
         one.alone = owners[_owner(one)] == 1
-    _look_again(lab, suspects)
+    early = _look_again(lab, suspects, seen)
     gone = [one for one in suspects if one.phase is None]
-    if gone:
+    if gone and early:
+        how = f"the steps can't be repeated, {lab.unrepeated} when they were"
+        found.append(undecided(gone, how, "nothing could be removed to see whether it stops"))
+    elif gone:
         found.append(undecided(gone, "begun again unchanged, the steps did not move it again"))
     suspects = [one for one in suspects if one.phase is not None]
     suspects, followed = _apart(lab, suspects)
@@ -116,17 +119,22 @@ def _follows(one: Evidence, suspects: Sequence[Evidence]) -> bool:
     return any(other.is_parameter and other.place.name.startswith(originals) for other in suspects)
 
 
-def _look_again(lab: Laboratory, suspects: Sequence[Evidence]) -> None:
-    """Run the steps unchanged and look closely; the phase stays `None` where nothing moves."""
+def _look_again(lab: Laboratory, suspects: Sequence[Evidence], seen: Observation) -> bool:
+    """Run the steps unchanged and look closely; the phase stays `None` where nothing moves.
+
+    Returns:
+        Whether the steps ended earlier than in `seen`, because one raised.
+    """
     if not suspects:
-        return
+        return False
     places = [one.place for one in suspects]
 
     def look(subject: Subject, model: nn.Module) -> AbstractContextManager[Any]:
         return gathered(subject, model, lab.beginning(model, places), lab.meant, suspects)
 
     lab.told("again, looking closely")
-    lab.run(_last(suspects), look)
+    control = lab.run(_last(suspects), look)
+    return lab.ended_early(control, min(_last(suspects), seen.steps))
 
 
 def _apart(lab: Laboratory, suspects: Sequence[Evidence]) -> tuple[list[Evidence], list[Finding]]:

@@ -63,6 +63,8 @@ def severed_findings(lab: Laboratory, names: Sequence[str], seen: Observation) -
         return []
     lab.told("again unchanged")
     control = lab.run(steps, eager=True)
+    if lab.ended_early(control, min(steps, seen.steps)):
+        return [_unrepeated(lab, names)]
     found: list[Finding] = []
     came = left & _arrived(control)
     if came:
@@ -86,7 +88,13 @@ def severed_findings(lab: Laboratory, names: Sequence[str], seen: Observation) -
     if remaining:
         found.append(_together(sites, _ordered(names, remaining)))
     left -= rescued
-    return found + depending_findings(lab, steps, _ordered(names, left))
+    if not left:
+        return found
+    depending = depending_findings(lab, steps, _ordered(names, left))
+    # What the steps take from an iterator may have run out on the way.
+    if lab.ended_early(lab.run(steps, eager=True), min(steps, seen.steps)):
+        depending = [_unrepeated(lab, _ordered(names, left))]
+    return found + depending
 
 
 def _arrived(seen: Observation) -> set[str]:
@@ -164,6 +172,18 @@ def _cut_finding(cut: Cut, site: str, names: Sequence[str], how: str) -> Finding
 def _called(cut: Cut) -> str:
     calls = {"no_grad": "torch.no_grad()", "inference_mode": "torch.inference_mode()"}
     return {**calls, "detach": "detach()"}.get(cut, cut)
+
+
+def _unrepeated(lab: Laboratory, names: Sequence[str]) -> Finding:
+    return finding(
+        "severed",
+        names,
+        f"{listed(names)} got no gradient; the steps can't be repeated to see why, "
+        f"{lab.unrepeated} when they were",
+        "it is cut off, or the loss does not depend on it",
+        "# audit a step that can be run again: one that takes the same batch each time",
+        severity="warning",
+    )
 
 
 def _together(sites: Sites, names: Sequence[str]) -> Finding:

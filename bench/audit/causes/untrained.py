@@ -97,6 +97,7 @@ def _flag_off(lab: Laboratory, names: Sequence[str], seen: Observation) -> Findi
 
     lab.told("again with requires_grad on")
     again = lab.run(max(1, min(2, seen.steps)), switched_on)
+    early = again.raised is not None and again.steps < min(2, seen.steps)
     came = [name for name in names if again.trained[name].arrived]
     arrives = "the gradient arrives" if came else "no gradient arrives either"
     return finding(
@@ -106,7 +107,7 @@ def _flag_off(lab: Laboratory, names: Sequence[str], seen: Observation) -> Findi
         f"{verb(names, 'is', 'are')} not among what is frozen",
         "nothing with requires_grad off gets a gradient",
         f"for p in {_code(lab, names)}: p.requires_grad_(True)",
-        decided_by=f"with requires_grad on, {arrives}",
+        decided_by="" if early and not came else f"with requires_grad on, {arrives}",
     )
 
 
@@ -221,12 +222,15 @@ def _moved_by_more(
 ) -> list[Finding]:
     """Whether larger learning rates move `names`; `alike` have gradients that may be noise."""
     left = list(names)
-    found = []
+    found, ended = [], False
     for factor in _LARGER:
         if not left:
             break
         lab.told(f"again with learning rates times {factor:.0e}")
         again = lab.run(max(1, min(3, seen.steps)), _faster(factor))
+        if again.raised is not None and again.steps < min(3, seen.steps):
+            ended = True
+            break
         lost = [name for name in left if again.trained[name].moved]
         if lost:
             lost += [name for name in alike if again.trained[name].moved]
@@ -244,7 +248,9 @@ def _moved_by_more(
                 "the optimizer's update leaves it as it is: something puts it back, or hides it "
                 "from the update",
                 "# compare it before and after optimizer.step(), and after the rest of the step",
-                decided_by="with learning rates a million times larger it does not move either",
+                decided_by=""
+                if ended
+                else "with learning rates a million times larger it does not move either",
             )
         )
     return found

@@ -87,7 +87,9 @@ def _in_place(lab: Laboratory, suspects: Sequence[Evidence], line: str) -> Findi
     )
 
 
-def undecided(suspects: Sequence[Evidence], how: str) -> Finding:
+def undecided(
+    suspects: Sequence[Evidence], how: str, why: str = "removing no single thing stopped it"
+) -> Finding:
     """A finding without a cause, that says what is known of it."""
     names = [one.place.name for one in suspects]
     moved = [one.moved for one in suspects]
@@ -96,7 +98,7 @@ def undecided(suspects: Sequence[Evidence], how: str) -> Finding:
         "frozen-moved",
         names,
         f"{listed(names)} moved {by_how_much(moved)}, since step {since}: {how}",
-        "removing no single thing stopped it",
+        why,
         "# compare it before and after each part of your step to narrow it down",
         moved=moved,
         since_step=since,
