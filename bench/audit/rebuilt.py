@@ -13,6 +13,9 @@ from weakref import ref
 import numpy as np
 import torch
 
+from bench.audit.raised import told
+from bench.audit.subject import AuditError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -60,13 +63,19 @@ class Rebuilt:
         return self._made.subject
 
     def end(self) -> None:
-        """Let the last subject go; put the random state and the working folder back."""
-        self._let_go()
-        self._return()
-        torch.set_grad_enabled(self._grad)
-        if self._random is not None:
-            _put_back(self._random)
-            self._random = None
+        """Let the last subject go; put the random state and the working folder back.
+
+        Raises:
+            AuditError: what the factory opened raised when it was closed.
+        """
+        try:
+            self._let_go()
+        finally:
+            self._return()
+            torch.set_grad_enabled(self._grad)
+            if self._random is not None:
+                _put_back(self._random)
+                self._random = None
 
     def _return(self) -> None:
         """The user's code may have gone elsewhere, and relative paths are meant from here."""
@@ -77,9 +86,15 @@ class Rebuilt:
     def _let_go(self) -> None:
         if self._made is None:
             return
-        self._made.close()
-        model = ref(self._made.subject.model)
-        self._made = None
+        made, self._made = self._made, None
+        model = ref(made.subject.model)
+        try:
+            made.close()
+        except Exception as error:
+            raise AuditError(
+                f"closing what the training had opened raised {told(error)}"
+            ) from error
+        del made
         if model() is not None:  # in a cycle of references, as with hooks that refer to it
             gc.collect()
 

@@ -50,16 +50,16 @@ class Rewound:
 
     def begin(self) -> Subject:
         """The subject, put back to its beginning."""
+        self._random()
         if not self._fresh:
             self._snapshot.restore()
         self._fresh = False
-        self._random()
         return self._subject
 
     def end(self) -> None:
         """Put everything back, random state included."""
-        self._snapshot.restore()
         self._random()
+        self._snapshot.restore()
 
     def copy_of(self, tensor: Tensor) -> Tensor | None:
         """The value that `tensor` had at the beginning; `None` if it was not copied."""

@@ -16,6 +16,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from bench.audit.raised import told
+from bench.audit.subject import AuditError
 from bench.measure.stillness import same_bits
 
 if TYPE_CHECKING:
@@ -50,10 +52,24 @@ class Snapshot:
         self._seen: dict[int, Any] = {}  # holds what it has seen, so that no id is used twice
 
     def restore(self) -> None:
-        """Put everything back."""
+        """Put everything back that can be.
+
+        Raises:
+            AuditError: something could not be; everything else has been put back.
+        """
+        errors: list[Exception] = []
         with torch.no_grad():
             for restore in self._restore:
-                restore()
+                try:
+                    restore()
+                except Exception as error:  # whatever objects of the user's make of it
+                    errors.append(error)
+        if errors:
+            count = f"{len(errors)} thing{'s' if len(errors) > 1 else ''}"
+            raise AuditError(
+                f"{count} that the steps changed could not be put back, everything else was: "
+                f"{told(errors[0])}; audit a factory in a file instead, which is called anew"
+            ) from errors[0]
 
     def also(self, restore: Restore) -> None:
         """Call `restore` as well when things are put back."""
@@ -147,7 +163,7 @@ class Snapshot:
             if _place(tensor) != _place(alias):
                 tensor.data = alias
             if copy is not None and not _same_values(tensor, copy):
-                tensor.data.copy_(copy)
+                _write(tensor.data, copy)
             if tensor.is_leaf:
                 if tensor.requires_grad != flag:
                     tensor.requires_grad_(flag)
@@ -200,6 +216,15 @@ def _place(tensor: torch.Tensor) -> tuple[Any, ...]:
         tensor.shape,
         tensor.dtype,
     )
+
+
+def _write(tensor: torch.Tensor, copy: torch.Tensor) -> None:
+    """Write `copy` to a tensor of which dimensions may be expanded: there, once."""
+    if tensor.layout is torch.strided:
+        for dim, stride in enumerate(tensor.stride()):
+            if stride == 0 and tensor.shape[dim] > 1:
+                tensor, copy = tensor.narrow(dim, 0, 1), copy.narrow(dim, 0, 1)
+    tensor.copy_(copy)
 
 
 def _same_values(tensor: torch.Tensor, copy: torch.Tensor) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 from torch.utils.data import DataLoader
 from trainings import freeze
 
-from bench.audit import audit_training
+from bench.audit import AuditError, Rewound, Subject, audit_training
+from bench.audit.rebuilt import Made, Rebuilt
 
 BATCHES = 6  # as many as are audited
 
@@ -61,3 +63,62 @@ def test_a_missing_gradient_in_steps_that_cannot_be_repeated_has_no_cause() -> N
     (missing,) = [one for one in found.findings if "stem.weight" in one.where]
     assert not missing.decided_by
     assert any("StopIteration" in note for note in found.notes)
+
+
+def test_what_cannot_be_put_back_is_said_and_the_rest_is_put_back() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 2))
+    freeze(model[0])
+    optimizer = torch.optim.SGD(model[1].parameters(), 0.1, momentum=0.9)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        model(torch.randn(3, 4)).square().sum().backward()
+        optimizer.step()
+
+    def stays() -> None:
+        raise RuntimeError("it stays")
+
+    world = Rewound(Subject(model, [optimizer], step))
+    world._snapshot._restore.insert(0, stays)  # in front of all else
+    before, drawn = model[1].weight.detach().clone(), torch.get_rng_state()
+    world.begin()
+    step()
+    with pytest.raises(AuditError, match=r"could not be put back.*it stays"):
+        world.end()
+    assert torch.equal(model[1].weight, before)
+    assert torch.equal(torch.get_rng_state(), drawn)
+    assert not optimizer.state
+
+
+def test_an_expanded_buffer_is_put_back() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 2))
+    freeze(model[0])
+    one = torch.ones(1)
+    model[1].register_buffer("wide", one.expand(4))
+    optimizer = torch.optim.SGD(model[1].parameters(), 0.1)
+
+    def step() -> None:
+        one.add_(1)
+        optimizer.zero_grad()
+        model(torch.ones(3, 4)).square().sum().backward()
+        optimizer.step()
+
+    before = model[1].weight.detach().clone()
+    audit_training(model, optimizer, step)
+    assert torch.equal(model[1].weight, before)
+    assert torch.equal(model[1].wide, torch.ones(4))
+
+
+def test_the_random_state_is_put_back_where_closing_raises() -> None:
+    def close() -> None:
+        raise RuntimeError("no teardown")
+
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    world = Rebuilt(lambda: Made(Subject(nn.Linear(1, 1), [], lambda: None), close))
+    world.begin()
+    with pytest.raises(AuditError, match="no teardown"):
+        world.end()
+    assert torch.equal(torch.get_rng_state(), before)
