@@ -122,3 +122,26 @@ def test_the_random_state_is_put_back_where_closing_raises() -> None:
     with pytest.raises(AuditError, match="no teardown"):
         world.end()
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_copies_are_decided_on_with_all_that_is_copied() -> None:
+    model = nn.ModuleDict({"still": nn.Linear(10, 10), "head": nn.Linear(10, 200)})
+    freeze(model["still"])
+    optimizer = torch.optim.Adam(model["head"].parameters())
+
+    def step() -> None:
+        optimizer.zero_grad()
+        model["head"](model["still"](torch.ones(2, 10))).square().sum().backward()
+        optimizer.step()
+
+    def kept_by(free_bytes: int) -> str:
+        return Rewound(Subject(model, [optimizer], step), free_bytes).kept_by
+
+    head = sum(parameter.nbytes for parameter in model["head"].parameters())
+    frozen = sum(parameter.nbytes for parameter in model["still"].parameters())
+    room = 2 * (frozen + head) + 100  # half of it may be taken
+    assert kept_by(room) == "copy"
+    step()  # a gradient and two averages as large
+    assert kept_by(room) == "hash"
+    assert kept_by(room + 2 * 3 * head) == "copy"
+    assert kept_by(2 * frozen) == "hash"
