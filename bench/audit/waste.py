@@ -208,18 +208,19 @@ def _of_state(held: _Held, model: nn.Module) -> list[Finding]:
     rate = f", lr={float(rates[-1]):g}" if rates else ""
     on = [name for name in names if find_tensor(model, name).requires_grad]
     off = for_each(model, on, "requires_grad_(False)") + "; " if on else ""
+    verb = "keeps" if len(held.holders) == 1 else "keep"
     off = "" if off.startswith("for ") else off  # a loop and another statement don't share a line
     return [
         Finding(
             rule="state-for-frozen",
             severity=RULES["state-for-frozen"].severity,
             where=names,
-            what=f"{' and '.join(type(o).__name__ for o in held.holders)} keeps {sized(size)} of "
+            what=f"{' and '.join(type(o).__name__ for o in held.holders)} {verb} {sized(size)} of "
             f"state for {said(names, model)}",
             why="it was given the frozen parameters as well and makes a state for each that has a "
             "gradient, or for all at once",
-            mend=f"{off}optimizer = {kind}([p for p in model.parameters() if p.requires_grad]"
-            f"{rate})",
+            mend=f"{off}optimizer = {kind}([p for group in optimizer.param_groups "
+            f"for p in group['params'] if p.requires_grad]{rate})",
             figures={"state_bytes": size},
         )
     ]

@@ -250,10 +250,11 @@ def test_the_mend_can_be_pasted_and_mends(make):
 
     def mended() -> Subject:
         subject = make()
-        names: dict[str, Any] = {"torch": torch, "model": subject.model}
+        (own,) = subject.optimizers
+        names: dict[str, Any] = {"torch": torch, "model": subject.model, "optimizer": own}
         for mend in mends:
             exec(mend, names)
-        if "optimizer" in names:
+        if names["optimizer"] is not own:
             subject.optimizers = [names["optimizer"]]
             subject.step = ordinary(subject.model, names["optimizer"])
         return subject
