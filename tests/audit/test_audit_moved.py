@@ -659,3 +659,23 @@ def test_memory_is_shared_by_what_has_a_byte_in_common(
 ) -> None:
     assert share_memory(one, other) is shared
     assert share_memory(other, one) is shared
+
+
+def test_a_change_of_dtype_is_no_change_by_0() -> None:
+    def make() -> Subject:
+        model = Mlp()
+        freeze(model.body)
+        optimizer = torch.optim.SGD(model.parameters(), 0.1)
+
+        def step() -> None:
+            model.double()
+            optimizer.zero_grad()
+            model(torch.ones(2, 4, dtype=torch.float64)).sum().backward()
+            optimizer.step()
+
+        return Subject(model, [optimizer], step)
+
+    (finding,) = [one for one in audited(make).findings if one.moved]
+
+    assert "to another dtype" in finding.what
+    assert "by up to 0" not in finding.what

@@ -69,6 +69,8 @@ def by_how_much(moved: Sequence[Moved]) -> str:
         if any(one.l2 is None and one.relative is None for one in moved):
             return "by an amount that is unknown or not finite"
         return "to NaN or infinity"
+    if not max(known):
+        return "with its numbers as they were: to another dtype, or in the sign of a zero"
     relative = [one.relative for one in moved if one.relative is not None]
     share = f" (up to {max(relative):.2g} of a norm)" if relative else ""
     return f"by up to {max(known):.2g}{share}"
