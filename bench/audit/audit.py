@@ -17,10 +17,10 @@ from bench.audit.kept import frozen_places, still
 from bench.audit.modes import mode_findings
 from bench.audit.raised import told as told_error
 from bench.audit.subject import AuditError
-from bench.audit.unwrapped import unwrapped
 from bench.audit.waste import wasted
 from bench.audit.watching import watch_steps
 from bench.measure.stillness import how_to_keep
+from bench.measure.unwrapped import unwrapped
 from bench.records import Audit
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from bench.audit.subject import AuditError
-from bench.audit.unwrapped import unwrapped
 from bench.audit.updates import groups_of, members, rate
+from bench.measure.unwrapped import unwrapped
 from bench.names import printable
 from strategies import Partition, PartitionError
 

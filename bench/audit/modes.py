@@ -16,7 +16,7 @@ from bench.audit.active_calls import ActiveCalls
 from bench.audit.eager import eager
 from bench.audit.pasteable import expression
 from bench.audit.trial import Trial
-from bench.audit.unwrapped import unwrapped
+from bench.measure.unwrapped import unwrapped
 from bench.records import Finding
 from bench.rules import RULES
 

@@ -8,8 +8,8 @@ from bench.audit.intent import intent
 from bench.audit.kept import frozen_places
 from bench.audit.reach import keep_reached
 from bench.audit.state import Snapshot, random_state
-from bench.audit.unwrapped import unwrapped
 from bench.measure.stillness import Place, how_to_keep
+from bench.measure.unwrapped import unwrapped
 from strategies.boundary import tensors_in
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from bench.audit.amounts import flops as said_flops
 from bench.audit.amounts import sized
 from bench.audit.eager import eager
-from bench.audit.unwrapped import unwrapped
 from bench.measure.counters import OperatorCounts
 from bench.measure.memory import SavedStorages
+from bench.measure.unwrapped import unwrapped
 from bench.records import Finding
 from bench.rules import RULES
 from strategies import find_tensor

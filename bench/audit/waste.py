@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from bench.audit.amounts import sized
 from bench.audit.pasteable import for_each, parameters_of, said
 from bench.audit.saving import saving
-from bench.audit.unwrapped import unwrapped
 from bench.audit.updates import groups_of, members
 from bench.measure.memory import storage_bytes
+from bench.measure.unwrapped import unwrapped
 from bench.records import Finding
 from bench.rules import RULES
 from strategies import distinct, find_tensor

@@ -10,9 +10,9 @@ from bench.audit.backwards import around_backward
 from bench.audit.gradients import likeness, sizes
 from bench.audit.kept import still, tensors_at
 from bench.audit.observation import Observation, Trained
-from bench.audit.unwrapped import unwrapped
 from bench.audit.updates import around_updates, groups_of, members, rate
 from bench.measure.stillness import Place
+from bench.measure.unwrapped import unwrapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable

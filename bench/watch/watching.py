@@ -15,14 +15,15 @@ import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from bench.measure.stillness import Place, Stillness, frozen_tensors, how_to_keep
+from bench.measure.unwrapped import unwrapped
 from bench.watch.arrivals import Arrivals
 from bench.watch.beginning import Beginning
 from bench.watch.causes import Evidence
+from bench.watch.compiled import is_compiled
 from bench.watch.cut import cut_findings
 from bench.watch.errors import FrozenMoved, Severed, WatchRequestError
 from bench.watch.forms import Forms
 from bench.watch.holders import Holders
-from bench.watch.inner import inner, is_compiled
 from bench.watch.moving import form_findings, gone_finding, moved_findings
 from bench.watch.pace import Pace
 from bench.watch.present import present
@@ -109,7 +110,7 @@ class Watch:
         severed: bool,
     ) -> None:
         refuse_what_cannot_be_watched(model, every, keep)
-        self._model = inner(model)
+        self._model = unwrapped(model)
         self._compiled = is_compiled(model)
         self._patterns = (frozen,) if isinstance(frozen, str) else frozen
         self._keep = keep

@@ -65,6 +65,11 @@ class Experiment:
         raise NotImplementedError
 
 
+def names_of(suspects: Sequence[Evidence]) -> list[str]:
+    """The names of suspects, in order."""
+    return [one.place.name for one in suspects]
+
+
 @contextmanager
 def before_each_update(setting: Setting, act: Callable[[Any], None]) -> Iterator[None]:
     """Within the block, `act(optimizer)` is called before each update."""

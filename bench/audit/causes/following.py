@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
+from bench.audit.causes.experiment import names_of
 from bench.audit.causes.words import by_how_much, finding, listed
 from bench.audit.kept import tensors_at
 from bench.measure.stillness import Place
@@ -66,7 +67,7 @@ def followers(lab: Laboratory, suspects: Sequence[Evidence]) -> dict[Place, str]
 
 def following_finding(suspects: Sequence[Evidence], sources: dict[Place, str]) -> Finding:
     """A notice: they move, as copies that follow something do."""
-    names = [one.place.name for one in suspects]
+    names = names_of(suspects)
     moved = [one.moved for one in suspects]
     since = min(one.since for one in suspects)
     return finding(

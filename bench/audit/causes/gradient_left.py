@@ -12,6 +12,7 @@ from bench.audit.causes.experiment import (
     Setting,
     before_each_update,
     groups_changed,
+    names_of,
     no_gradients_at_updates,
 )
 from bench.audit.causes.words import parameters_code
@@ -22,10 +23,6 @@ if TYPE_CHECKING:
 
     from bench.audit.causes.evidence import Evidence
     from bench.audit.intent import Intent
-
-
-def _names(suspects: Sequence[Evidence]) -> list[str]:
-    return [one.place.name for one in suspects]
 
 
 class StaleGradient(Experiment):
@@ -62,7 +59,7 @@ class StaleGradient(Experiment):
         )
 
     def mend(self, suspects: Sequence[Evidence], meant: Intent) -> str:  # noqa: D102
-        names = parameters_code(_names(suspects), meant.partition)
+        names = parameters_code(names_of(suspects), meant.partition)
         return f"for p in {names}: p.grad = None  # once, when you freeze"
 
 
@@ -89,7 +86,7 @@ class ZeroedNotNone(Experiment):
         )
 
     def mend(self, suspects: Sequence[Evidence], meant: Intent) -> str:  # noqa: D102
-        names = parameters_code(_names(suspects), meant.partition)
+        names = parameters_code(names_of(suspects), meant.partition)
         if all(not one.renewed for one in suspects):
             return "optimizer.zero_grad(set_to_none=True)"
         return f"for p in {names}: p.grad = None  # before optimizer.step()"
@@ -174,7 +171,7 @@ class ZeroTimesInf(Experiment):
         return f"an infinite gradient times {by} of 0 is NaN, and NaN is written to the weights"
 
     def mend(self, suspects: Sequence[Evidence], meant: Intent) -> str:  # noqa: D102
-        names = parameters_code(_names(suspects), meant.partition)
+        names = parameters_code(names_of(suspects), meant.partition)
         return f"for p in {names}: p.requires_grad_(False); p.grad = None  # instead"
 
 

@@ -11,9 +11,9 @@ import torch
 from bench.audit.backwards import around_backward
 from bench.audit.kept import still, tensors_at
 from bench.audit.raised import told as told_error
-from bench.audit.unwrapped import unwrapped
 from bench.audit.watching import watch_steps
 from bench.measure.stillness import Stillness, same_bits
+from bench.measure.unwrapped import unwrapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection

@@ -9,7 +9,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from bench.audit.causes.evidence import Evidence, gathered
-from bench.audit.causes.experiment import Experiment, Setting
+from bench.audit.causes.experiment import Experiment, Setting, names_of
 from bench.audit.causes.following import copy_of_module, followers, following_finding
 from bench.audit.causes.gradient_left import (
     DecayOnMasked,
@@ -236,8 +236,7 @@ def _explained(lab: Laboratory, cause: _Cause) -> Finding:
     return finding(
         cause.rule,
         names,
-        f"{listed([one.place.name for one in cause.suspects])} moved {by_how_much(moved)}, "
-        f"since step {since}",
+        f"{listed(names_of(cause.suspects))} moved {by_how_much(moved)}, since step {since}",
         cause.experiment.why(cause.suspects),
         cause.experiment.mend(cause.suspects, lab.meant),
         decided_by=cause.decided_by,
@@ -267,7 +266,7 @@ def _gone(gone: dict[str, int]) -> list[Finding]:
 def _replaced(suspects: Sequence[Evidence]) -> Finding | None:
     if not suspects:
         return None
-    names = [one.place.name for one in suspects]
+    names = names_of(suspects)
     moved = [one.moved for one in suspects]
     since = min(one.since for one in suspects)
     return finding(

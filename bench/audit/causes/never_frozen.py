@@ -10,6 +10,7 @@ from bench.audit.causes.experiment import (
     Setting,
     before_each_update,
     groups_changed,
+    names_of,
     no_gradients_at_updates,
 )
 from bench.audit.causes.words import listed, parameters_code
@@ -21,10 +22,6 @@ if TYPE_CHECKING:
 
     from bench.audit.causes.evidence import Evidence
     from bench.audit.intent import Intent
-
-
-def _names(suspects: Sequence[Evidence]) -> list[str]:
-    return [one.place.name for one in suspects]
 
 
 @contextmanager
@@ -137,7 +134,7 @@ class FlagReEnabled(Experiment):
         return "requires_grad was off at the beginning, and the step switched it on again"
 
     def mend(self, suspects: Sequence[Evidence], meant: Intent) -> str:  # noqa: D102
-        names = parameters_code(_names(suspects), meant.partition)
+        names = parameters_code(names_of(suspects), meant.partition)
         return f"for p in {names}: p.requires_grad_(False)  # after whatever switches it on"
 
 
@@ -165,7 +162,7 @@ class LrRevived(Experiment):
         return f"{by} overwrote the learning rate of the frozen group: it was {one.lr:.2g}"
 
     def mend(self, suspects: Sequence[Evidence], meant: Intent) -> str:  # noqa: D102
-        names = parameters_code(_names(suspects), meant.partition)
+        names = parameters_code(names_of(suspects), meant.partition)
         return f"for p in {names}: p.requires_grad_(False)  # rather than a learning rate of 0"
 
 
@@ -191,7 +188,7 @@ class RpropFloor(Experiment):
         return f"{name} moves what has a gradient also at a learning rate of 0"
 
     def mend(self, suspects: Sequence[Evidence], meant: Intent) -> str:  # noqa: D102
-        names = parameters_code(_names(suspects), meant.partition)
+        names = parameters_code(names_of(suspects), meant.partition)
         return f"for p in {names}: p.requires_grad_(False)  # rather than a learning rate of 0"
 
 
@@ -219,7 +216,7 @@ class NoOpFreeze(Experiment):
         return "requires_grad is on, backward brings a gradient, and the optimizer applies it"
 
     def mend(self, suspects: Sequence[Evidence], meant: Intent) -> str:  # noqa: D102
-        names = parameters_code(_names(suspects), meant.partition)
+        names = parameters_code(names_of(suspects), meant.partition)
         if names.endswith(".parameters()"):
             return f"{names.removesuffix('.parameters()')}.requires_grad_(False)"
         return f"for p in {names}: p.requires_grad_(False)"

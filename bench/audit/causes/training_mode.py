@@ -10,7 +10,7 @@ from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.utils.parametrizations import _SpectralNorm
 from torch.nn.utils.spectral_norm import SpectralNorm
 
-from bench.audit.causes.experiment import Experiment, Setting
+from bench.audit.causes.experiment import Experiment, Setting, names_of
 from bench.audit.causes.words import modules_code
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class TrainingMode(Experiment):
 
     def mend(self, suspects: Sequence[Evidence], meant: Intent) -> str:
         """Eval mode, after each `train()`."""
-        names = [one.place.name for one in suspects]
+        names = names_of(suspects)
         return f"{modules_code(names, meant.partition, 'eval()')}  # after every model.train()"
 
 

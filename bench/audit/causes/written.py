@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bench.audit.causes.experiment import names_of
 from bench.audit.causes.tracing import traced
 from bench.audit.causes.words import by_how_much, finding, listed, parameters_code
 
@@ -60,7 +61,7 @@ def _lines(lab: Laboratory, suspects: Sequence[Evidence]) -> dict[Place, str]:
 
 
 def _in_place(lab: Laboratory, suspects: Sequence[Evidence], line: str) -> Finding:
-    names = [one.place.name for one in suspects]
+    names = names_of(suspects)
     moved = [one.moved for one in suspects]
     since = min(one.since for one in suspects)
     phases = {
@@ -91,7 +92,7 @@ def undecided(
     suspects: Sequence[Evidence], how: str, why: str = "removing no single thing stopped it"
 ) -> Finding:
     """A finding without a cause, that says what is known of it."""
-    names = [one.place.name for one in suspects]
+    names = names_of(suspects)
     moved = [one.moved for one in suspects]
     since = min(one.since for one in suspects)
     return finding(
