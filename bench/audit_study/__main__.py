@@ -28,48 +28,66 @@ def _told(line: Line) -> str:
 )
 @click.option("--only", multiple=True, metavar="NAME", help="Only this set-up; write no file.")
 @click.option("--unseen", is_flag=True, help="Only what was held out; print the rates.")
-def main(results: Path, only: tuple[str, ...], unseen: bool) -> None:
+@click.option("--device", default="cpu", show_default=True, help="On which tensors are made.")
+@click.option("--jobs", type=click.IntRange(min=1), default=1, help="How many processes at once.")
+def main(results: Path, only: tuple[str, ...], unseen: bool, device: str, jobs: int) -> None:
     """Audit planted faults and clean set-ups, and count what the auditor got wrong.
 
     Exits with 1 if it got anything wrong.
     """
     import torch  # noqa: PLC0415  takes seconds
 
-    from bench.audit_study.observe import observe  # noqa: PLC0415
-    from bench.audit_study.outputs import write  # noqa: PLC0415
+    from bench.audit_study.outputs import Document, write  # noqa: PLC0415
+    from bench.audit_study.processes import observed  # noqa: PLC0415
     from bench.audit_study.report import complaints  # noqa: PLC0415
-    from bench.audit_study.roster import held_out, left_out, set_ups  # noqa: PLC0415
+    from bench.audit_study.roster import left_out  # noqa: PLC0415
     from bench.audit_study.score import lines  # noqa: PLC0415
-    from strategies.suggest import suggest  # noqa: PLC0415
+    from bench.measure.device import choose  # noqa: PLC0415
 
-    chosen = held_out() if unseen else set_ups()
-    if only:
-        names = [one.name for one in chosen]
-        for name in only:
-            if name not in names:
-                raise click.UsageError(f"there is no set-up '{name}'; {suggest(name, names)}")
-        chosen = tuple(one for one in chosen if one.name in only)
+    names = _chosen(only, unseen=unseen)
+    try:
+        on = choose(device)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
     for name in left_out():
         click.echo(f"{name} is left out: transformers is not installed", err=True)
-    torch.set_num_threads(1)  # tiny models: more threads would only wait for each other
-    outcomes = []
-    for one in chosen:
-        try:
-            outcomes.append(observe(one))
-        except KeyboardInterrupt:
-            raise click.exceptions.Exit(INTERRUPTED) from None
-        for sentence in complaints(outcomes[-1]):
-            click.echo(f"{one.name}: {sentence}", err=True)
+    document = Document(
+        torch=str(torch.__version__).split("+")[0],
+        outcomes=[],
+        device=on.product(),
+    )
+    try:
+        for one in observed(names, str(on), jobs):
+            if one.outcome is None:
+                document.left_out[one.name] = str(one.why_not)
+                click.echo(f"{one.name} does not run on {on}: {one.why_not}", err=True)
+                continue
+            document.outcomes.append(one.outcome)
+            for sentence in complaints(one.outcome):
+                click.echo(f"{one.name}: {sentence}", err=True)
+    except KeyboardInterrupt:
+        raise click.exceptions.Exit(INTERRUPTED) from None
     if unseen:
-        click.echo("\n".join(_told(line) for line in lines(outcomes)))
+        click.echo("\n".join(_told(line) for line in lines(document.outcomes)))
     elif not only:
         try:
-            for file in write(results, outcomes, str(torch.__version__).split("+")[0]):
+            for file in write(results, document):
                 click.echo(file)
         except OSError as error:
             raise click.UsageError(f"{results} can't be written: {error.strerror}") from error
-    if not all(one.faultless for one in outcomes):
+    if not all(one.faultless for one in document.outcomes):
         raise click.exceptions.Exit(1)
+
+
+def _chosen(only: tuple[str, ...], *, unseen: bool) -> list[str]:
+    from bench.audit_study.roster import held_out, set_ups  # noqa: PLC0415
+    from strategies.suggest import suggest  # noqa: PLC0415
+
+    names = [one.name for one in (held_out() if unseen else set_ups())]
+    for name in only:
+        if name not in names:
+            raise click.UsageError(f"there is no set-up '{name}'; {suggest(name, names)}")
+    return [name for name in names if name in only] if only else names
 
 
 if __name__ == "__main__":

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import gc
 import logging
-import random
 import time
 import warnings
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
 from bench.audit import audit
+from bench.audit.state import random_state
 from bench.audit_study.outcome import Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from bench.audit.subject import Subject, World
     from bench.audit_study.set_up import SetUp
     from bench.records.audit import Finding
+
+PROCESSOR = "cpu"
+STEPS_ALONE = 3
 
 
 class Fresh:
@@ -27,13 +32,12 @@ class Fresh:
     def __init__(self, set_up: SetUp) -> None:
         self._set_up = set_up
         self._subject: Subject | None = None
-        self._before: tuple[Any, Any, Any] | None = None
-        self._grad = torch.is_grad_enabled()
+        self._put_back: Callable[[], None] | None = None
 
     def begin(self) -> Subject:
         """What the set-up makes, from the same random state each time."""
-        if self._before is None:
-            self._before = (random.getstate(), np.random.get_state(), torch.get_rng_state())
+        if self._put_back is None:
+            self._put_back = random_state()
         self._subject = None  # one model at a time
         torch.set_grad_enabled(True)
         self._subject = self._set_up.make()
@@ -42,35 +46,28 @@ class Fresh:
     def end(self) -> None:
         """Put the random state and the grad mode back."""
         self._subject = None
-        torch.set_grad_enabled(self._grad)
-        if self._before is not None:
-            random.setstate(self._before[0])
-            np.random.set_state(self._before[1])
-            torch.set_rng_state(self._before[2])
-            self._before = None
+        if self._put_back is not None:
+            self._put_back()
+            self._put_back = None
 
 
-def observe(set_up: SetUp, world: World | None = None) -> Outcome:
+def observe(set_up: SetUp, world: World | None = None, device: str = PROCESSOR) -> Outcome:
     """Audit a set-up with the command line's numbers of steps.
 
     Args:
         set_up: what is audited.
         world: that it begins in; a fresh one if not given.
+        device: on which it makes its tensors, where it names none.
     """
     started = time.perf_counter()
     findings: list[Finding] = []
     failed: str | None = None
-    transformers = logging.getLogger("transformers")
-    level = transformers.level
     try:
-        transformers.setLevel(logging.ERROR)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of torch, about the mistakes that are planted
+        with _quiet(), torch.device(device):
             findings = audit(world or Fresh(set_up), target=set_up.name).findings
     except Exception as error:  # the study goes on with the next and reports this one
-        failed = f"{type(error).__name__}: {error}".splitlines()[0]
+        failed = _in_a_line(error)
     finally:
-        transformers.setLevel(level)
         gc.collect()
     return Outcome(
         name=set_up.name,
@@ -84,3 +81,44 @@ def observe(set_up: SetUp, world: World | None = None) -> Outcome:
         failed=failed,
         seconds=time.perf_counter() - started,
     )
+
+
+def why_not_on(device: str, set_up: SetUp) -> str | None:
+    """What the set-up raises on `device` by itself, without an audit; `None` if it runs there.
+
+    Its code was written for a processor. What it also raises there is a part of it.
+    """
+    raised = _raised_alone(set_up, device)
+    return raised if raised and not _raised_alone(set_up, PROCESSOR) else None
+
+
+def _raised_alone(set_up: SetUp, device: str) -> str | None:
+    world = Fresh(set_up)
+    try:
+        with _quiet(), torch.device(device):
+            subject = world.begin()
+            for _ in range(STEPS_ALONE):
+                subject.step()
+    except Exception as error:  # whatever the set-up's own code raises
+        return _in_a_line(error)
+    finally:
+        world.end()
+    return None
+
+
+def _in_a_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Warnings of torch about the mistakes that are planted are not shown."""
+    transformers = logging.getLogger("transformers")
+    level = transformers.level
+    transformers.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        transformers.setLevel(level)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from bench.audit_study.observe import PROCESSOR
 from bench.audit_study.outcome import Outcome  # noqa: TC001  msgspec reads annotations
-from bench.audit_study.report import report
+from bench.audit_study.report import Elsewhere, report
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
 FOLDER = "audit-study"
@@ -19,31 +20,61 @@ FIRST_SIGHT = "first-sight.json"
 
 
 class Document(msgspec.Struct):
-    """Outcomes as a file holds them; `torch` is the version that they ran with."""
+    """Outcomes as a file holds them.
+
+    Attributes:
+        torch: the version that they ran with.
+        outcomes: of the set-ups.
+        device: that they ran on, by the name that its maker gives it.
+        left_out: why set-ups do not run there at all, by name.
+    """
 
     torch: str
     outcomes: list[Outcome]
+    device: str = PROCESSOR
+    left_out: dict[str, str] = {}
 
 
-def write(results: Path, outcomes: Sequence[Outcome], torch: str) -> list[Path]:
-    """Write README.md and audit-study.json into the study's folder below `results`.
+def write(results: Path, document: Document) -> list[Path]:
+    """Write the document into the study's folder below `results`, and the README of what is there.
 
-    What `first-sight.json` holds, where it is, becomes a section of the README.
+    `audit-study.json` is of a processor, `on-<device>.json` of another device. What those and
+    `first-sight.json` hold, where they are, become sections of the README.
 
     Raises:
         OSError: they can't be written.
     """
     folder = results / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    document = Document(torch, list(outcomes))
+    main = folder / "audit-study.json"
+    file = main if document.device == PROCESSOR else folder / f"on-{_slug(document.device)}.json"
+    file.write_bytes(msgspec.json.format(msgspec.json.encode(document)) + b"\n")
+    if not main.exists():
+        return [file]
+    of_processor = _read(main)
     first = folder / FIRST_SIGHT
-    seen: list[Outcome] = []
-    if first.exists():
-        seen = msgspec.json.decode(first.read_bytes(), type=Document).outcomes
-    files = {
-        folder / "README.md": report(outcomes, torch, seen),
-        folder / "audit-study.json": msgspec.json.format(msgspec.json.encode(document)) + b"\n",
-    }
-    for file, content in files.items():
-        file.write_bytes(content)
-    return list(files)
+    readme = folder / "README.md"
+    readme.write_bytes(
+        report(
+            of_processor.outcomes,
+            of_processor.torch,
+            _read(first).outcomes if first.exists() else (),
+            [_elsewhere(each) for each in sorted(folder.glob("on-*.json"))],
+        )
+    )
+    return [readme, file]
+
+
+def _read(file: Path) -> Document:
+    return msgspec.json.decode(file.read_bytes(), type=Document)
+
+
+def _elsewhere(file: Path) -> Elsewhere:
+    document = _read(file)
+    return Elsewhere(
+        file.name, document.device, document.torch, document.outcomes, document.left_out
+    )
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")

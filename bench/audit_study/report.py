@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench.audit_study.score import by_rule, lines
@@ -10,19 +11,44 @@ from bench.study.markdown import counted, table
 from bench.study.rates import percent
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from bench.audit_study.outcome import Outcome
     from bench.records.audit import Finding
 
 
-def report(outcomes: Sequence[Outcome], torch: str, first: Sequence[Outcome] = ()) -> bytes:
+@dataclass(frozen=True)
+class Elsewhere:
+    """The same set-ups on another device.
+
+    Attributes:
+        file: that says what each audit said.
+        device: the name that its maker gives it.
+        torch: the version that they ran with.
+        outcomes: of the set-ups that run there.
+        left_out: why others do not, by name.
+    """
+
+    file: str
+    device: str
+    torch: str
+    outcomes: Sequence[Outcome]
+    left_out: Mapping[str, str]
+
+
+def report(
+    outcomes: Sequence[Outcome],
+    torch: str,
+    first: Sequence[Outcome] = (),
+    elsewhere: Sequence[Elsewhere] = (),
+) -> bytes:
     """UTF-8 Markdown.
 
     Args:
         outcomes: of all set-ups.
         torch: the version that they ran with.
         first: of the held-out set-ups, when the auditor saw them for the first time.
+        elsewhere: on other devices.
     """
     blocks = [
         "# How often is the auditor wrong?",
@@ -31,6 +57,7 @@ def report(outcomes: Sequence[Outcome], torch: str, first: Sequence[Outcome] = (
         table(("of", "count", "", "rate and 95% interval"), _rates(outcomes)),
         _explained(),
         *_first_sight(first),
+        *(block for each in elsewhere for block in _elsewhere(each)),
         "## By rule",
         "A fault that several rules name rightly is counted under the first of them. *False* are "
         "findings of the rule, in all set-ups, where it is not true.",
@@ -42,7 +69,7 @@ def report(outcomes: Sequence[Outcome], torch: str, first: Sequence[Outcome] = (
         "## The clean set-ups",
         _clean(outcomes),
         "## What this does not say",
-        _limits(outcomes),
+        _limits(outcomes, elsewhere),
     ]
     return ("\n\n".join(blocks) + "\n").encode()
 
@@ -71,6 +98,18 @@ def _first_sight(first: Sequence[Outcome]) -> list[str]:
         "(`first-sight.json`). They are the ones to expect of a training of your own.",
         table(("of", "count", "", "rate and 95% interval"), _rates(first)),
         *_wrong(first),
+    ]
+
+
+def _elsewhere(there: Elsewhere) -> list[str]:
+    left_out = [f"- `{name}` does not run there: {why}" for name, why in there.left_out.items()]
+    return [
+        f"## On an {there.device}" if there.device[:1] in "AEIOU" else f"## On a {there.device}",
+        f"The same trainings with their tensors on that device, with torch {there.torch}; what "
+        f"each audit said is in `{there.file}`.",
+        table(("of", "count", "", "rate and 95% interval"), _rates(there.outcomes)),
+        *_wrong(there.outcomes),
+        *(["\n".join(left_out)] if left_out else []),
     ]
 
 
@@ -151,15 +190,20 @@ def _clean(outcomes: Sequence[Outcome]) -> str:
     return table(("set-up", "architecture", "what it does", "silent"), rows, text=4)
 
 
-def _limits(outcomes: Sequence[Outcome]) -> str:
+def _limits(outcomes: Sequence[Outcome], elsewhere: Sequence[Elsewhere]) -> str:
     most = Counter(one.architecture for one in outcomes).most_common(1)
     share = percent(most[0][1] / len(outcomes)) if most else ""
+    models = (
+        "- Models are small. Several processes and compiled models are not among them."
+        if elsewhere
+        else "- Models are small, and run on a processor. Several processes, compiled models and "
+        "accelerators are not among them."
+    )
     return "\n".join(
         [
             "- The set-ups were written by people who know what the rules are, so they hold no "
             "mistake that nobody has thought of.",
-            "- Models are small, and run on a processor. Several processes, compiled models and "
-            "accelerators are not among them.",
+            models,
             f"- The architectures are uneven: the most frequent has {share} of all set-ups.",
             "- Where rules overlap, each that is true counts as the right cause.",
         ]

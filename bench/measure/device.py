@@ -49,6 +49,14 @@ class Device:
     def __str__(self) -> str:
         return str(self.torch_device)
 
+    def product(self) -> str:
+        """The name that its maker gives an accelerator; its kind where torch knows none."""
+        if self.is_accelerator:
+            module = torch.get_device_module(self.torch_device)
+            if hasattr(module, "get_device_name"):
+                return str(module.get_device_name(self.torch_device))
+        return self.torch_device.type
+
     def activate(self) -> None:
         """Make this the current device: events record on the stream of whichever that is."""
         if self.is_accelerator:

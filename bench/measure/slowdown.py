@@ -89,16 +89,19 @@ class _Noting:
 
 
 class DeviceSlowdown:
-    """Keeps a CUDA device busy for a fraction of what a phase typically takes.
+    """Keeps a CUDA device, and the host, busy for a fraction of what a phase typically takes.
 
     The host cannot know what the step under way takes there, so the fraction is of the phase's
-    typical time, and the length of the busy kernel is calibrated once.
+    typical time, and the length of the busy kernel is calibrated once. A device that waits for the
+    host to launch its kernels would have the extra one done while it waits: so the host pauses
+    for as long, which in turn delays nothing where it is ahead of the device.
 
     Args:
         fractions: of each phase's typical time, by name.
         typical: seconds of each phase on the device.
         busy: enqueues a kernel that lasts so many cycles.
         cycles_per_second: of that kernel.
+        now: nanoseconds of the host.
     """
 
     def __init__(
@@ -107,20 +110,26 @@ class DeviceSlowdown:
         typical: Mapping[str, float],
         busy: Callable[[int], None],
         cycles_per_second: float,
+        now: Callable[[], int] = time.perf_counter_ns,
     ) -> None:
         self._busy = busy
-        self._cycles = [
-            int(fractions.get(name, 0.0) * typical[name] * cycles_per_second) for name in TIMED
-        ]
+        self._now = now
+        self._seconds = [fractions.get(name, 0.0) * typical[name] for name in TIMED]
+        self._cycles_per_second = cycles_per_second
 
     def around(self, clock: Clock) -> SlowedClock:
         """The clock, slowed down."""
         return SlowedClock(clock, self)
 
     def __call__(self, phase: int) -> None:
-        """Enqueue the extra kernel."""
-        if self._cycles[phase]:
-            self._busy(self._cycles[phase])
+        """Enqueue the extra kernel, and let the host be as late."""
+        seconds = self._seconds[phase]
+        if not seconds:
+            return
+        until = self._now() + int(seconds * 1e9)
+        self._busy(int(seconds * self._cycles_per_second))
+        while self._now() < until:
+            pass
 
 
 class CannotSlowDownError(Exception):

@@ -30,7 +30,7 @@ def fingerprint(device: Device) -> Machine:
     name = f"{cpu} {cores} cores"
     accelerator, accelerator_memory, cudnn, driver, gpu = None, None, None, None, None
     if device.is_accelerator:
-        accelerator = _accelerator_name(device)
+        accelerator = device.product()
         accelerator_memory = device.total_memory_bytes()
         name = accelerator
         if torch.backends.cudnn.is_available():  # type: ignore[no-untyped-call]
@@ -94,14 +94,6 @@ def _quota_of(group: Path) -> float | None:
         return round(int(limit) / int(period), 3)
     except (OSError, ValueError, ZeroDivisionError):  # no such file, or "max"
         return None
-
-
-def _accelerator_name(device: Device) -> str:
-    kind = device.torch_device.type
-    module = torch.get_device_module(device.torch_device)
-    if hasattr(module, "get_device_name"):
-        return str(module.get_device_name(device.torch_device))
-    return kind
 
 
 def _cpu_model() -> str:

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from bench.audit_study import outputs
 from bench.audit_study.__main__ import main
 from bench.audit_study.outcome import Outcome, holds
+from bench.audit_study.processes import observed
 from bench.audit_study.report import complaints, report
 from bench.audit_study.roster import held_out, set_ups
 from bench.audit_study.score import by_rule, lines
@@ -141,9 +142,46 @@ def test_the_report_of_no_outcomes_is_a_page_nevertheless() -> None:
 
 def test_the_json_can_be_read_again(tmp_path: Path) -> None:
     one = outcome(finding("stale-gradient", "body.0.weight"))
-    _, file = outputs.write(tmp_path, [one], "2.0")
+    _, file = outputs.write(tmp_path, outputs.Document("2.0", [one]))
     document = msgspec.json.decode(file.read_bytes())
     assert msgspec.convert(document["outcomes"], list[Outcome]) == [one]
+
+
+def test_another_device_has_a_file_and_a_section_of_its_own(tmp_path: Path) -> None:
+    elsewhere = outputs.Document("2.1", [outcome()], "Acme X-1", {"other": "TypeError: no"})
+    assert [file.name for file in outputs.write(tmp_path, elsewhere)] == ["on-acme-x-1.json"]
+    good = outcome(finding("stale-gradient", "body.0.weight"))
+
+    readme, file = outputs.write(tmp_path, outputs.Document("2.0", [good]))
+
+    page = readme.read_text()
+    before, section = page.split("## On an Acme X-1")
+    assert file.name == "audit-study.json"
+    assert "Nothing: no miss" not in section.split("## ")[0]
+    assert "`other` does not run there: TypeError: no" in section
+    assert "planted faults that were found | 1 | of 1" in before
+    assert "planted faults that were found | 0 | of 1" in section
+
+
+def test_a_device_that_is_not_there_is_refused() -> None:
+    told = CliRunner().invoke(main, ["--device", "gpu"])
+    assert told.exit_code == 2
+    assert "there is no device called 'gpu'" in told.output
+
+
+def test_several_processes_find_the_same_in_the_same_order() -> None:
+    names = ["tasks-by-turns", "flag-misspelt"]
+    alone, together = (
+        [one.outcome for one in observed(names, "cpu", jobs) if one.outcome] for jobs in (1, 2)
+    )
+    assert [one.name for one in together] == names
+    assert [one.findings for one in together] == [one.findings for one in alone]
+
+
+def test_a_set_up_that_another_device_cannot_run_is_left_out() -> None:
+    (one,) = observed(["scale-as-an-item"], "meta", 1)
+    assert one.outcome is None
+    assert "item" in str(one.why_not)
 
 
 def test_an_unknown_set_up_is_refused_with_a_near_match() -> None:

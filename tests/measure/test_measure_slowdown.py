@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stand_in_device import LAUNCH, StandInDevice
 
-from bench.measure.clock import HostClock, StepTimes
+from bench.measure.clock import DeviceClock, HostClock, StepTimes
 from bench.measure.device import Device
 from bench.measure.slowdown import (
     TIMED,
@@ -19,6 +22,9 @@ from bench.measure.slowdown import (
     SlowedClock,
     slowed,
 )
+
+if TYPE_CHECKING:
+    from bench.measure.clock import Clock
 
 TICK = 1_000
 """Nanoseconds that go by whenever somebody looks at the clock."""
@@ -121,6 +127,7 @@ def test_a_device_is_kept_busy_in_proportion_before_the_phase_ends() -> None:
         {"forward": 0.5, "backward": 0.25, "update": 1.0},
         queue.busy,
         cycles_per_second=1000.0,
+        now=itertools.count(step=10**9).__next__,
     ).around(queue)  # type: ignore[arg-type]
     for _ in range(2):
         for _ in range(4):
@@ -133,11 +140,52 @@ def test_a_device_is_kept_busy_in_proportion_before_the_phase_ends() -> None:
 def test_a_device_has_so_many_cycles_as_the_fraction_asks_for(fraction: float, cycles: int) -> None:
     queue = Queue()
     slowdown = DeviceSlowdown(
-        {"update": fraction}, dict.fromkeys(TIMED, 1.0), queue.busy, cycles_per_second=1000.0
+        {"update": fraction},
+        dict.fromkeys(TIMED, 1.0),
+        queue.busy,
+        cycles_per_second=1000.0,
+        now=itertools.count(step=10**9).__next__,
     )
     for phase in range(3):
         slowdown(phase)
     assert queue.enqueued == [f"{cycles} cycles"]
+
+
+LAUNCHES = 100
+"""Pieces of work that each phase enqueues on the stand-in device."""
+
+
+@pytest.mark.parametrize("kernel", [LAUNCH / 10, LAUNCH * 10], ids=["host-bound", "device-bound"])
+@pytest.mark.parametrize("name", TIMED)
+def test_a_device_that_waits_for_the_host_is_slowed_like_one_that_does_not(
+    kernel: float, name: str
+) -> None:
+    def phases(slow_down: dict[str, float]) -> list[float]:
+        device = StandInDevice()
+
+        def now() -> int:
+            device.host_nanoseconds += 10
+            return device.host_nanoseconds
+
+        clock: Clock = DeviceClock(device.new_event, device.synchronize, device.now)
+        typical = dict.fromkeys(TIMED, max(kernel, LAUNCH) * LAUNCHES * 1e-9)
+        slowed = DeviceSlowdown(
+            slow_down, typical, lambda cycles: device.enqueue(cycles * 1e-9), 1e9, now
+        ).around(clock)
+        for _ in range(20):
+            slowed.mark()
+            for _ in TIMED:
+                for _ in range(LAUNCHES):
+                    device.enqueue(kernel * 1e-9)
+                slowed.mark()
+        times = slowed.read().device
+        return [sum(getattr(times, each)[10:]) for each in TIMED]
+
+    plain, slow = phases({}), phases({name: 0.2})
+
+    expected = [1.2 if each == name else 1.0 for each in TIMED]
+    found = [after / before for before, after in zip(plain, slow, strict=True)]
+    assert found == pytest.approx(expected, abs=0.03)
 
 
 def test_an_accelerator_without_such_a_kernel_refuses_with_a_sentence() -> None:
