@@ -122,8 +122,8 @@ endif
 page: $(VENV)/.installed  ## OUT=report.html: RUNS=... as one file to send; all of results/ if none are named
 	@$(BIN)/freezebench page $(runs) -o '$(OUT)' $(if $(BY),--by $(BY)) $(ARGS)
 
-selfbench: $(VENV)/.installed  ## what the harness itself costs (ARGS goes to pytest)
-	@$(BIN)/python -m pytest tests/perf/perf_*.py --benchmark-enable -q -s $(ARGS)
+selfbench: $(VENV)/.installed  ## what the harness itself costs, on DEVICE (ARGS goes to pytest)
+	@DEVICE=$(DEVICE) $(BIN)/python -m pytest tests/perf/perf_*.py --benchmark-enable -q -s $(ARGS)
 
 clean:  ## remove the environment and everything that tools left behind
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis \

@@ -6,11 +6,10 @@ there is something, its cause is told apart by running steps again.
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
-from perf_harness import say
+from perf_harness import DEVICE, say, seconds_of
 from torch import nn
 from torch.nn import functional
 from torchvision.models import resnet50
@@ -46,10 +45,12 @@ class _Training(NamedTuple):
 def training() -> _Training:
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    model = resnet50().eval().requires_grad_(False)
+    on = DEVICE.torch_device
+    model = resnet50().eval().requires_grad_(False).to(on)
     model.fc.requires_grad_(True)
     optimizer = torch.optim.SGD(model.fc.parameters(), lr=0.01, momentum=0.9)
-    inputs, labels = torch.randn(BATCH, 3, 224, 224), torch.randint(1000, (BATCH,))
+    inputs = torch.randn(BATCH, 3, 224, 224, device=on)
+    labels = torch.randint(1000, (BATCH,), device=on)
 
     def step() -> None:
         optimizer.zero_grad()
@@ -67,9 +68,7 @@ def test_an_audit_over_the_same_steps_alone(benchmark: BenchmarkFixture) -> None
         order = (trained.alone, trained.audited)
         seconds = {}
         for run in order if turn % 2 else reversed(order):
-            start = time.perf_counter()
-            run()
-            seconds[run.__name__] = time.perf_counter() - start
+            seconds[run.__name__] = seconds_of(run, 1)
         ratios.append(seconds["audited"] / seconds["alone"])
     estimate = grouped_mean([[ratio] for ratio in ratios])
     interval = f"[{estimate.low:.2f}, {estimate.high:.2f}]"

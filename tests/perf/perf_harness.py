@@ -2,10 +2,13 @@
 
 Two things are compared in turns, in random order, and a figure is a ratio with its interval: times
 of one after the other would tell more about the machine than about the harness.
+
+`DEVICE` in the environment says where the training is; `make selfbench DEVICE=cuda` sets it.
 """
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 import sys
@@ -13,12 +16,13 @@ import time
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import torch
 from torch.utils.benchmark import Timer
 
 import strategies
 from bench import workloads
-from bench.measure.clock import HostClock
+from bench.measure.device import choose
 from bench.measure.training import Recipe, Training
 from bench.run.process import ForkedWorker, fork_server
 from bench.stats import grouped_mean
@@ -29,18 +33,21 @@ if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
 
 TURNS, STEPS = 200, 4
+DEVICE = choose(os.environ.get("DEVICE", "cpu"))
 
 
 def training(strategy: str = "full") -> Training:
     torch.set_num_threads(1)
     workload = workloads.build("policy", workloads.Options(None, 0, (), None))
-    return Training(workload, strategies.find(strategy), Recipe("cpu"))
+    return Training(workload, strategies.find(strategy), Recipe(str(DEVICE)))
 
 
 def by_hand() -> Callable[[], None]:
     """The step that a person would write, on the same network and batches."""
     workload = workloads.build("policy", workloads.Options(None, 0, (), None))
-    model, batches = workload.model.train(), list(workload.batches)
+    on = DEVICE.torch_device
+    model = workload.model.train().to(on)
+    batches = [workloads.to_device(batch, on) for batch in workload.batches]
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     taken = 0
 
@@ -92,14 +99,17 @@ def say(benchmark: BenchmarkFixture, name: str, text: str) -> None:
 
 
 def seconds_of(call: Callable[[], Any], times: int = STEPS) -> float:
+    """Until the device has done them."""
+    DEVICE.synchronize()
     begin = time.perf_counter()
     for _ in range(times):
         call()
+    DEVICE.synchronize()
     return time.perf_counter() - begin
 
 
 def test_a_step_in_the_harness_over_the_same_step_by_hand(benchmark: BenchmarkFixture) -> None:
-    harness, clock, hand = training(), HostClock(), by_hand()
+    harness, clock, hand = training(), DEVICE.clock(), by_hand()
 
     def harness_turn() -> float:
         spent = seconds_of(lambda: harness.step(clock.mark))
@@ -111,8 +121,9 @@ def test_a_step_in_the_harness_over_the_same_step_by_hand(benchmark: BenchmarkFi
     benchmark(harness.step, clock.mark)
 
 
+@pytest.mark.skipif(DEVICE.is_accelerator, reason="Timer's clock is the host's")
 def test_backward_in_the_harness_over_torch_benchmark_timer(benchmark: BenchmarkFixture) -> None:
-    harness, clock, other = training(), HostClock(), training()
+    harness, clock, other = training(), DEVICE.clock(), training()
     names = {"forward": other._steps[0].compute_loss}
     timer = Timer("loss.backward()", setup="loss = forward()", globals=names)
 

@@ -6,10 +6,8 @@ import gc
 from statistics import median
 from typing import TYPE_CHECKING
 
-from perf_harness import STEPS, in_turns, say, seconds_of, told, training
+from perf_harness import DEVICE, STEPS, in_turns, say, seconds_of, told, training
 
-from bench.measure.clock import HostClock
-from bench.measure.device import choose
 from bench.measure.telemetry import of_device
 from bench.run.worker import take_turn
 
@@ -23,8 +21,8 @@ if TYPE_CHECKING:
 
 def test_a_turn_s_steps_with_telemetry_over_those_without(benchmark: BenchmarkFixture) -> None:
     # One training for both, as in one process even two of a kind have luck of their own.
-    trained, clock = training("requires_grad"), HostClock()
-    meter = of_device.meter(choose("auto"))
+    trained, clock = training("requires_grad"), DEVICE.clock()
+    meter = of_device.meter(DEVICE)
     gc.collect()
     gc.freeze()  # as workers do: a turn ends with a collection
 
@@ -41,7 +39,7 @@ def test_a_turn_s_steps_with_telemetry_over_those_without(benchmark: BenchmarkFi
 
 
 def test_one_reading_before_and_after_a_turn(benchmark: BenchmarkFixture) -> None:
-    meter = of_device.meter(choose("auto"))
+    meter = of_device.meter(DEVICE)
 
     def reading() -> None:
         meter.before()

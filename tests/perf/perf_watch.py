@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
-from perf_harness import in_turns, say, seconds_of, told
+from perf_harness import DEVICE, in_turns, say, seconds_of, told
 from torch import nn
 from torch.optim.optimizer import _global_optimizer_post_hooks
 from torchvision.models import resnet18, resnet50
@@ -56,7 +56,7 @@ def training(
 ) -> tuple[nn.Module, Callable[[], None]]:
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    model, inputs = made()
+    model, inputs = (each.to(DEVICE.torch_device) for each in made())
     optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=1e-3)
 
     def step() -> None:
