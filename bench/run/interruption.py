@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import signal
 import sys
+from contextlib import contextmanager
 from threading import Event
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import FrameType
 
 _requested = Event()
+_held_back = Event()
 
 
 def listen() -> None:
@@ -31,6 +34,16 @@ def check() -> None:
         raise KeyboardInterrupt
 
 
+@contextmanager
+def held_back() -> Iterator[None]:
+    """What asks for a stop within the block is remembered and does not interrupt it."""
+    _held_back.set()
+    try:
+        yield
+    finally:
+        _held_back.clear()
+
+
 def _pass_over_interruptions(unraisable: sys.UnraisableHookArgs) -> None:
     if unraisable.exc_type is not KeyboardInterrupt:
         sys.__unraisablehook__(unraisable)
@@ -38,4 +51,5 @@ def _pass_over_interruptions(unraisable: sys.UnraisableHookArgs) -> None:
 
 def _remember(_number: int, _frame: FrameType | None) -> None:
     _requested.set()
-    raise KeyboardInterrupt
+    if not _held_back.is_set():
+        raise KeyboardInterrupt

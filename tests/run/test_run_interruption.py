@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import sys
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bench.run import interruption
+from bench.run.process import ForkedWorker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,3 +53,37 @@ def test_an_interruption_that_python_drops_is_found_at_the_next_check(
 def test_an_interruption_is_raised_at_once(number: signal.Signals) -> None:
     with pytest.raises(KeyboardInterrupt):
         os.kill(os.getpid(), number)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_that_is_held_back_comes_at_the_next_check(number: signal.Signals) -> None:
+    with interruption.held_back():
+        os.kill(os.getpid(), number)
+
+    with pytest.raises(KeyboardInterrupt):
+        interruption.check()
+    with pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), number)
+
+
+class Starting:
+    """A worker's process that is asked to stop while it starts."""
+
+    started = False
+    sentinel = 0
+
+    def start(self) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        self.started = True
+
+
+def test_a_worker_is_started_in_full_before_a_run_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+    process = Starting()
+    context = multiprocessing.get_context("forkserver")
+    monkeypatch.setattr(context, "Process", lambda **_: process, raising=False)
+
+    worker = ForkedWorker(context)
+
+    assert process.started
+    with pytest.raises(KeyboardInterrupt):
+        worker.ask("anything")
