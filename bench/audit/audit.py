@@ -22,6 +22,7 @@ from bench.audit.watching import watch_steps
 from bench.measure.stillness import how_to_keep
 from bench.measure.unwrapped import unwrapped
 from bench.records import Audit
+from bench.rules import RULES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,6 +33,12 @@ if TYPE_CHECKING:
     from bench.records import Finding, KeptBy
 
 _PATIENCE = 26  # further steps that may pass until accumulated gradients are applied
+
+# Looked at last, in steps of their own.
+_LAST = (
+    *("gradient-pile-up", "wasted-gradients", "state-for-frozen", "wasted-backward"),
+    *("dropout-active", "batch-statistics"),
+)
 
 # Nobody asks what a training costs, or how its modules answer, that makes NaN or nothing at all.
 _BROKEN = ("non-finite", "zero-times-inf", "no-backward")
@@ -105,9 +112,8 @@ def _audited(
     del subject, model, frozen, averages, parameter  # another one may take their memory
     caused, unrepeated = findings_of(world, meant, kept, seen, told)
     findings += caused
-    can_begin_again = by == "copy" or copy_of is None or not seen.moved
-    trains = seen.raised is None and not any(one.rule in _BROKEN for one in [*broken, *findings])
-    if trains and can_begin_again:
+    why_not_last = _why_not_last(seen, [*broken, *findings], by == "copy" or copy_of is None)
+    if not why_not_last:
         told("counting what is wasted")
         findings += wasted(world, meant.partition)
         told("trying the modes of frozen modules")
@@ -125,11 +131,34 @@ def _audited(
         trainable_tensors=trainable,
         kept_by=by,
         findings=findings,
-        notes=[*_notes(meant, by, unrepeated), *_unmoved(seen, findings)],
+        notes=[*_notes(meant, by, unrepeated), *why_not_last, *_unmoved(seen, findings)],
         stopped=None
         if seen.raised is None
         else f"step {seen.steps + 1} raised {told_error(seen.raised)}",
+        unchecked=_unchecked(seen, findings, _LAST if why_not_last else ()),
     )
+
+
+def _why_not_last(
+    seen: Observation, findings: Sequence[Finding], can_begin_again: bool
+) -> list[str]:
+    """A sentence where waste and modes can't be looked at, otherwise none."""
+    if seen.raised is not None:
+        why = "the steps ended early"
+    elif any(one.rule in _BROKEN for one in findings):
+        why = "the training makes NaN or nothing at all"
+    elif seen.moved and not can_begin_again:
+        why = "what moved can't be put back without a copy"
+    else:
+        return []
+    return [f"waste and the modes of frozen modules were not looked at: {why}"]
+
+
+def _unchecked(seen: Observation, findings: Sequence[Finding], last: Sequence[str]) -> list[str]:
+    """Rules that can't be said to have found nothing."""
+    found = {one.rule for one in findings}
+    rules = RULES if seen.raised is not None else last
+    return [rule for rule in rules if rule not in found]
 
 
 def _notes(meant: Intent, by: KeptBy, unrepeated: str) -> list[str]:

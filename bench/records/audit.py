@@ -63,6 +63,7 @@ class Audit(Record, frozen=True, omit_defaults=False):
         stopped: the exception that ended the steps early, in a sentence; `None` if none did.
         notes: what the reader has to know to judge the findings.
         left_out: findings that there were and that `findings` no longer holds.
+        unchecked: rules that were not looked at, or not to the end; `notes` say why.
     """
 
     target: str
@@ -79,6 +80,7 @@ class Audit(Record, frozen=True, omit_defaults=False):
     notes: list[str] = []
     stopped: str | None = None
     left_out: int = 0
+    unchecked: list[str] = []
     schema: int = AUDIT_SCHEMA
 
 

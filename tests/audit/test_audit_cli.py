@@ -213,6 +213,15 @@ def test_a_file_gets_what_stdout_would(audit, tmp_path):
     assert JUnitXml.fromfile(str(file)).failures == 1
 
 
+def test_what_an_early_end_left_unchecked_has_not_passed(audit, tmp_path):
+    file = tmp_path / "audit.xml"
+    result = audit("raises_at_step_three")
+    audit("raises_at_step_three", "--format", "junit", "-o", str(file))
+    (suite,) = JUnitXml.fromfile(str(file))
+    assert [case.name for case in suite if not case.result] == []
+    assert "were not looked at: the steps ended early" in " ".join(result.stdout.split())
+
+
 @pytest.mark.parametrize(
     ("form", "start"),
     [

@@ -207,6 +207,12 @@ def test_each_rule_is_a_case_and_has_passed_without_a_finding():
     assert statuses(audit()) == dict.fromkeys(RULES, "passed")
 
 
+def test_a_rule_that_was_not_looked_at_has_not_passed():
+    found = statuses(audit(ERROR, unchecked=["severed"]))
+    assert found["severed"] == "Skipped"
+    assert found["unused"] == "passed"
+
+
 def test_a_finding_fails_its_case_where_it_counts():
     found = statuses(audit(ERROR, WARNING, NOTICE))
     assert found["bn-statistics:backbone.bn1"] == "Failure"

@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from bench.report.junit import Status
     from bench.rules import Severity
 
+_UNCHECKED = "not looked at, or not to the end"
+
 
 def audit_junit(audit: Audit, fail_on: Severity | None = "error") -> bytes:
-    """UTF-8 XML; a rule without a finding has passed.
+    """UTF-8 XML; a rule without a finding has passed, unless it was not looked at to the end.
 
     Args:
         audit: whose findings are shown.
@@ -26,7 +28,9 @@ def audit_junit(audit: Audit, fail_on: Severity | None = "error") -> bytes:
     for rule in RULES:
         found = [finding for finding in ordered(audit.findings) if finding.rule == rule]
         cases += [_case(audit.target, finding, fail_on) for finding in found]
-        if not found:
+        if not found and rule in audit.unchecked:
+            cases.append(TestCase(audit.target, rule, "skipped", _UNCHECKED, _UNCHECKED))
+        elif not found:
             cases.append(TestCase(audit.target, rule))
     if (why := stopped(audit)) is not None:
         cases.append(TestCase(audit.target, "all steps", "error", why, why))
