@@ -18,12 +18,15 @@ if TYPE_CHECKING:
 def undisturbed(seed: int = 0) -> Iterator[None]:
     """Random state, default dtype, threads, gradient mode, warnings and logging are as before.
 
-    What a scenario has compiled is forgotten. Its warnings are about what it does on purpose, and
+    So is inference mode, in which a compiler that fails may leave the process (torch 2.11). What a
+    scenario has compiled is forgotten. Its warnings are about what it does on purpose, and
     are not shown.
     """
     dtype, threads = torch.get_default_dtype(), torch.get_num_threads()
     silenced = logging.root.manager.disable
-    with torch.random.fork_rng(devices=[]), torch.enable_grad(), warnings.catch_warnings():
+    inferring = torch.inference_mode(torch.is_inference_mode_enabled())
+    forked = torch.random.fork_rng(devices=[])
+    with inferring, forked, torch.enable_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         logging.disable(logging.WARNING)
         torch.set_default_dtype(torch.float32)

@@ -151,3 +151,11 @@ def test_an_unknown_strategy_is_refused_before_anything_runs(heard):
     with pytest.raises(StrategyError, match="no strategy 'no_gradd'"):
         measure(["severed"], ["no_gradd"], heard)
     assert heard.total == 0
+
+
+def test_inference_mode_that_something_left_on_is_put_back():
+    left_on = torch.inference_mode()
+    with undisturbed():
+        left_on.__enter__()
+
+    assert not torch.is_inference_mode_enabled()
