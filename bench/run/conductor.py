@@ -5,19 +5,15 @@ from __future__ import annotations
 import random
 import time
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec.structs import replace
 
-from bench.cells import EVAL
-from bench.records import Cell, Energy, Midway, Run
-from bench.run.messages import Prediction
 from bench.run.packing import Weight, pack
-from bench.run.process import CellError
 from bench.run.progress import Unwatched
 from bench.run.race import CellInWorker, LifeReadings, live, shuffled
-from bench.run.recording import new_cell, with_samples_of, with_turn, with_warm_up
+from bench.run.recording import with_samples_of, with_turn, with_warm_up
+from bench.run.surveying import Surveyor
 from bench.summary import summarize
 
 if TYPE_CHECKING:
@@ -25,6 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bench.cells import CellPlan, Plan
+    from bench.records import Cell, Run
+    from bench.run.messages import Prediction
     from bench.run.process import WorkerHandle
     from bench.run.progress import Progress
 
@@ -84,8 +82,14 @@ class Conductor:
         self._plan = plan
         self._start_worker = start_worker
         self._save = save
-        self._scratch = str(scratch)
         self._progress = progress or Unwatched()
+        self._surveyor = Surveyor(
+            start_worker,
+            str(scratch),
+            run.request.cell_timeout,
+            energy=plan.tells_energy,
+            progress=self._progress,
+        )
         self._now = now
         self._cells: dict[Key, Cell] = {(c.workload, c.strategy): c for c in run.cells}
         self._weights: dict[Key, Weight] = {}
@@ -105,93 +109,24 @@ class Conductor:
         return self._keep(state="done", stopped_by=stopped_by)
 
     def _survey(self) -> None:
-        by_workload = workloads_of(self._plan)
         begin, spent = self._now(), self._run.surveyed_seconds
         self._progress.begin("surveying", len(self._plan.cells))
-        for cells in by_workload.values():
-            predictions = self._predict(cells)
+        for cells in workloads_of(self._plan).values():
+            predictions = self._surveyor.predict(cells)
+            self._weigh(predictions)
             missing = [cell for cell in cells if not self._is_surveyed(cell)]
             self._progress.advance(len(cells) - len(missing))
-            without_reference = self._measure_references(missing)
-            for cell in missing:
-                self._progress.advance(0, f"{cell.workload} × {cell.strategy}")
-                if without_reference:
-                    found = replace(new_cell(cell), why=without_reference)
-                else:
-                    found = self._survey_cell(cell, predictions[cell.key])
-                    found = replace(found, energy=self._energy(cell, found))
+            for cell, found in self._surveyor.survey(missing, predictions):
                 before = self._cells.get(cell.key, found)
                 self._cells[cell.key] = with_samples_of(before, found)
                 self._keep(surveyed_seconds=spent + self._now() - begin)
                 self._progress.advance(1)
 
-    def _predict(self, cells: list[CellPlan]) -> dict[Key, Prediction]:
-        """Predictions of one workload's cells, all from one worker: `meta` computes nothing."""
-        predictions: dict[Key, Prediction] = {}
-        worker = self._start_worker()
-        try:
-            for cell in cells:
-                try:
-                    prediction: Prediction = worker.ask("predict", cell, timeout=self._timeout)
-                except CellError as error:
-                    prediction = Prediction(why_absent=str(error))
-                    if error.worker_lost:
-                        worker.end()
-                        worker = self._start_worker()
-                predictions[cell.key] = prediction
-                peak, resident = prediction.peak_bytes, prediction.resident_bytes
-                if peak is not None and resident is not None:
-                    self._weights[cell.key] = Weight(peak, resident)
-        finally:
-            worker.end()
-        return predictions
-
-    def _measure_references(self, cells: list[CellPlan]) -> str:
-        """Keep the references that `cells` of one workload need; why that failed, if it did."""
-        for in_eval in sorted({cell.strategy.endswith(EVAL) for cell in cells}):
-            worker = self._start_worker()
-            try:
-                arguments = (cells[0], self._scratch, in_eval)
-                worker.ask("measure_reference", *arguments, timeout=self._timeout)
-            except CellError as error:
-                return f"the reference training failed: {error}"
-            finally:
-                worker.end()
-        return ""
-
-    def _survey_cell(self, plan: CellPlan, prediction: Prediction) -> Cell:
-        """Memory first, while the worker is fresh; then drift, for both moments of the freeze."""
-        cell = new_cell(plan)
-        worker = self._start_worker()
-        ask = partial(worker.ask, timeout=self._timeout)
-        try:
-            findings = ask("measure_memory", plan, prediction)
-            cell = replace(cell, memory=findings.memory, counters=findings.counters)
-            fresh: Midway = ask("measure_drift", plan, self._scratch, False)
-            cell = replace(cell, verdict=fresh.verdict, why=fresh.why, drift=fresh.drift)
-            try:
-                midway: Midway = ask("measure_drift", plan, self._scratch, True)
-            except CellError as error:
-                midway = Midway(verdict="failed", why=str(error), drift=None)
-            return replace(cell, midway=midway)
-        except CellError as error:
-            return replace(cell, verdict="failed", why=str(error))
-        finally:
-            worker.end()
-
-    def _energy(self, plan: CellPlan, found: Cell) -> Energy | None:
-        """Joules a step, of a cell that has one, where the machine tells; a failure is no more."""
-        if not self._plan.tells_energy or found.verdict == "failed" or found.drift is None:
-            return None
-        worker = self._start_worker()
-        try:
-            energy: Energy = worker.ask("measure_energy", plan, timeout=self._timeout)
-        except CellError as error:
-            self._progress.say(f"no energy of {plan.workload} × {plan.strategy}: {error}")
-            return None
-        finally:
-            worker.end()
-        return energy
+    def _weigh(self, predictions: dict[Key, Prediction]) -> None:
+        for key, prediction in predictions.items():
+            peak, resident = prediction.peak_bytes, prediction.resident_bytes
+            if peak is not None and resident is not None:
+                self._weights[key] = Weight(peak, resident)
 
     def _time(self) -> Literal["precision", "budget"] | None:
         """Let groups live until all are precise (`precision`) or time is spent (`budget`).
