@@ -118,12 +118,12 @@ def _arguments(
     model: nn.Module, inputs: Sequence[str], device: torch.device, seed: int
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator("cpu").manual_seed(seed)
 
     def drawn(kind: str, shape: tuple[int, ...]) -> Tensor:
         if kind == "float":
-            return torch.randn(shape, generator=generator).to(device, dtype)
-        whole = torch.randint(_WHOLE, shape, generator=generator)
+            return torch.randn(shape, generator=generator, device="cpu").to(device, dtype)
+        whole = torch.randint(_WHOLE, shape, generator=generator, device="cpu")
         return (whole.bool() if kind == "bool" else whole).to(device)
 
     if inputs:
@@ -174,7 +174,8 @@ def _accepts(model: nn.Module, tried: Tensor) -> bool:
 
 
 def _aims(outputs: list[Tensor], seed: int) -> list[Tensor]:
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator("cpu").manual_seed(seed)
     return [
-        torch.randn(out.shape, generator=generator).to(out.device, out.dtype) for out in outputs
+        torch.randn(out.shape, generator=generator, device="cpu").to(out.device, out.dtype)
+        for out in outputs
     ]

@@ -45,6 +45,8 @@ from bench.records import Dtype, Optimizer, Request
 @click.option("--seed", type=click.IntRange(min=0, max=2**32 - 1), default=0, show_default=True)
 @click.option("--compile", "compile_model", is_flag=True, help="Compile the model.")
 @click.option("--channels-last", is_flag=True, help="Channels-last memory format.")
+@click.option("--energy", is_flag=True,
+              help="Also measure joules a step, one cell after the other: some 4 seconds each, beside the budget.")  # fmt: skip
 @click.option("--cell-timeout", type=Seconds(), default=300.0, show_default=True,
               help="A cell that gives no answer for so long has failed.")  # fmt: skip
 @click.option("--results", type=click.Path(path_type=Path, file_okay=False), default="results",

@@ -9,7 +9,7 @@ class Request(Record, frozen=True, omit_defaults=False):
     """What was asked for. `precision` is relative, `budget` and `cell_timeout` are seconds.
 
     No workloads or strategies mean the default ones; `batch` and `threads` are absent where the
-    choice was left open.
+    choice was left open. `energy` asks for joules a step as well.
     """
 
     workloads: tuple[str, ...]
@@ -28,3 +28,4 @@ class Request(Record, frozen=True, omit_defaults=False):
     weights: str | None
     compile: bool
     channels_last: bool
+    energy: bool = False

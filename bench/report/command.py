@@ -34,4 +34,5 @@ def command(request: Request) -> str:
         if value is not None:
             words += [option, shlex.quote(printable(str(value)))]
     words += ["--compile"] * request.compile + ["--channels-last"] * request.channels_last
+    words += ["--energy"] * request.energy
     return " ".join(words)

@@ -87,7 +87,9 @@ class Conductor:
             start_worker,
             str(scratch),
             run.request.cell_timeout,
-            energy=plan.tells_energy,
+            energy=plan.measures_energy,
+            at_once=plan.surveyed_at_once,
+            memory_bytes=plan.memory_bytes,
             progress=self._progress,
         )
         self._now = now

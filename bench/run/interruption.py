@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 import sys
 from contextlib import contextmanager
-from threading import Event
+from threading import Event, current_thread, main_thread
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -36,7 +36,13 @@ def check() -> None:
 
 @contextmanager
 def held_back() -> Iterator[None]:
-    """What asks for a stop within the block is remembered and does not interrupt it."""
+    """What asks for a stop within the block is remembered and does not interrupt it.
+
+    Python interrupts the main thread alone, so in any other this does nothing.
+    """
+    if current_thread() is not main_thread():
+        yield
+        return
     _held_back.set()
     try:
         yield

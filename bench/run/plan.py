@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from bench.records import Request
     from bench.workloads import Workload
 
+MOST_AT_ONCE = 4
+"""Cells that are surveyed side by side: beyond that, workers wait for each other's launches."""
+
 
 class RequestError(ValueError):
     """The request cannot be run as it stands; the message says what to change."""
@@ -48,6 +51,8 @@ def plan(request: Request) -> Plan:
     specs = request.workloads or workloads.DEFAULT
     if not request.workloads and device.is_accelerator:
         specs = (*specs, *workloads.ON_ACCELERATOR)
+    if request.energy:
+        _refuse_silent_machine(device)
     contestants = _contestants(request.strategies or tuple(strategies.names()))
     cells: list[CellPlan] = []
     for spec in dict.fromkeys(specs):
@@ -82,8 +87,23 @@ def plan(request: Request) -> Plan:
         machine=fingerprint(device),
         memory_bytes=device.memory_bytes(),
         cells=tuple(cells),
-        tells_energy=energy_meters.source(device) is not None,
+        measures_energy=request.energy,
+        surveyed_at_once=_surveyed_at_once(device),
     )
+
+
+def _refuse_silent_machine(device: Device) -> None:
+    if energy_meters.source(device) is None:
+        what = "GPU" if device.is_accelerator else "processor"
+        raise RequestError(
+            f"--energy was given, and this machine's {what} has no counter of energy that can be "
+            "read here; leave it out"
+        )
+
+
+def _surveyed_at_once(device: Device) -> int:
+    """On an accelerator a survey mostly waits for its worker; on a processor it computes."""
+    return max(1, min(MOST_AT_ONCE, physical_cores() // 2)) if device.is_accelerator else 1
 
 
 def fingerprint_of(workload: Workload, *specs: str) -> str:

@@ -1,7 +1,12 @@
-"""Everything about cells but their time, asked of workers: bytes, counters, drift, energy."""
+"""Everything about cells but their time, asked of workers: bytes, counters, drift, energy.
+
+None but energy suffers from a neighbour, so on an accelerator, where each worker takes a second or
+two to come to life, several cells are surveyed at once.
+"""
 
 from __future__ import annotations
 
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -9,12 +14,13 @@ from msgspec.structs import replace
 
 from bench.cells import EVAL
 from bench.records import Midway
+from bench.run import interruption
 from bench.run.messages import Prediction
 from bench.run.process import CellError
 from bench.run.recording import new_cell
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from bench.cells import CellPlan
     from bench.records import Cell, Energy
@@ -22,6 +28,13 @@ if TYPE_CHECKING:
     from bench.run.progress import Progress
 
     Key = tuple[str, str]
+
+PASSES = 3
+"""Peaks of a step that a survey may need at a time."""
+CONTEXT_BYTES = 2**30
+"""What a process takes of an accelerator before it has a tensor there, and some more."""
+LOOK_SECONDS = 0.5
+"""Between two looks at whether the run was asked to stop."""
 
 
 class Surveyor:
@@ -31,7 +44,9 @@ class Surveyor:
         start_worker: starts a fresh worker.
         scratch: a folder in which workers leave the references of a workload.
         timeout: the longest silence of a worker, in seconds.
-        energy: also ask what a step takes from the socket.
+        energy: also ask what a step takes from the socket, one cell at a time.
+        at_once: the most cells that are surveyed at the same time.
+        memory_bytes: that they share; unknown is not enough for two.
         progress: is told what begins, and what fails and is no reason to fail the cell.
     """
 
@@ -42,12 +57,17 @@ class Surveyor:
         timeout: float,
         *,
         energy: bool,
+        at_once: int,
+        memory_bytes: int | None,
         progress: Progress,
     ) -> None:
         self._start_worker = start_worker
         self._scratch = scratch
         self._timeout = timeout
         self._asks_energy = energy
+        self._at_once = 1 if energy else at_once
+        self._memory_bytes = memory_bytes
+        self._alive: set[WorkerHandle] = set()
         self._progress = progress
 
     def predict(self, cells: Sequence[CellPlan]) -> dict[Key, Prediction]:
@@ -72,13 +92,42 @@ class Surveyor:
         self, cells: Sequence[CellPlan], predictions: dict[Key, Prediction]
     ) -> Iterator[tuple[CellPlan, Cell]]:
         """What is found of cells of one workload, as each is done."""
-        without_reference = self._measure_references(cells)
-        for cell in cells:
-            if without_reference:
-                yield cell, replace(new_cell(cell), why=without_reference)
-            else:
-                self._progress.advance(0, f"{cell.workload} × {cell.strategy}")
-                yield cell, self._survey(cell, predictions[cell.key])
+        if why := self._measure_references(cells):
+            yield from ((cell, replace(new_cell(cell), why=why)) for cell in cells)
+        elif (at_once := self._that_fit(predictions.values())) == 1:
+            yield from ((cell, self._survey(cell, predictions[cell.key])) for cell in cells)
+        else:
+            yield from self._side_by_side(cells, predictions, at_once)
+
+    def _that_fit(self, predictions: Iterable[Prediction]) -> int:
+        """How many cells at once: the drift pass holds a model and its gradients twice or so."""
+        peaks = [prediction.peak_bytes for prediction in predictions]
+        if self._memory_bytes is None or not peaks:
+            return 1
+        room = 0
+        for peak in peaks:
+            if peak is None:
+                return 1
+            room = max(room, PASSES * peak + CONTEXT_BYTES)
+        return max(1, min(self._at_once, self._memory_bytes // room))
+
+    def _side_by_side(
+        self, cells: Sequence[CellPlan], predictions: dict[Key, Prediction], at_once: int
+    ) -> Iterator[tuple[CellPlan, Cell]]:
+        """A thread waits for each worker; an interruption ends them all."""
+        with ThreadPoolExecutor(at_once) as pool:
+            waiting = {pool.submit(self._survey, c, predictions[c.key]): c for c in cells}
+            try:
+                while waiting:
+                    done, _ = wait(waiting, LOOK_SECONDS, FIRST_COMPLETED)
+                    interruption.check()
+                    for one in done:
+                        yield waiting.pop(one), one.result()
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                for worker in list(self._alive):
+                    worker.end()
+                raise
 
     def _measure_references(self, cells: Sequence[CellPlan]) -> str:
         """Keep the references that `cells` of one workload need; why that failed, if it did."""
@@ -100,7 +149,9 @@ class Surveyor:
     def _bytes_and_drift(self, plan: CellPlan, prediction: Prediction) -> Cell:
         """Memory first, while the worker is fresh; then drift, for both moments of the freeze."""
         cell = new_cell(plan)
+        self._progress.advance(0, f"{plan.workload} × {plan.strategy}")
         worker = self._start_worker()
+        self._alive.add(worker)
         ask = partial(worker.ask, timeout=self._timeout)
         try:
             findings = ask("measure_memory", plan, prediction)
@@ -115,6 +166,7 @@ class Surveyor:
         except CellError as error:
             return replace(cell, verdict="failed", why=str(error))
         finally:
+            self._alive.discard(worker)
             worker.end()
 
     def _energy(self, plan: CellPlan, found: Cell) -> Energy | None:

@@ -35,6 +35,8 @@ def rate(count: int, of: int, confidence: float = CONFIDENCE) -> Rate:
     Raises:
         ValueError: there is nothing to count, or more than that.
     """
+    if of < 1:  # not every scipy says so
+        raise ValueError(f"{count} of {of}: there is nothing to count")
     found = binomtest(count, of).proportion_ci(confidence, method="exact")
     return Rate(count, of, count / of, float(found.low), float(found.high))
 

@@ -11,7 +11,7 @@ from torch.autograd import grad as bound_before
 from torch.utils.checkpoint import checkpoint
 from trainings import Conv, Mlp, audited, freeze, inputs_of, plain, rules
 
-from bench.audit import Subject
+from bench.audit import Rewound, Subject, audit
 
 
 class Cut(Mlp):
@@ -449,6 +449,25 @@ def test_what_is_not_trained_is_found_with_its_cause_alone(
     found = audited(make, how)
 
     assert rules(found) == [rule], found.findings
+    assert name is None or name in found.findings[0].where
+
+
+ELSEWHERE = [one for one in FAULTS if one[0] is not head_replaced]  # it makes a layer in a step
+
+
+@pytest.mark.parametrize(
+    ("make", "rule", "name"), ELSEWHERE, ids=[m.__name__ for m, _, _ in ELSEWHERE]
+)
+def test_a_default_device_of_the_user_s_changes_nothing(
+    make: Any, rule: str, name: str | None
+) -> None:
+    torch.manual_seed(0)
+    subject = make()
+
+    with torch.device("meta"):  # where nothing can be computed with
+        found = audit(Rewound(subject), target="a test")
+
+    assert rules(found) == [rule]
     assert name is None or name in found.findings[0].where
 
 

@@ -34,7 +34,7 @@ def found(index: int) -> tuple[Nvml, Gpu]:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     results = tmp_path_factory.mktemp("results")
-    arguments = ["-w", "policy", "-s", "requires_grad", "-d", "cuda", "--budget", "10"]
+    arguments = ["-w", "policy", "-s", "requires_grad", "-d", "cuda", "--budget", "10", "--energy"]
     done = CliRunner().invoke(main, ["run", *arguments, "--results", str(results)])
     assert done.exit_code == 0, done.output
     (folder,) = results.glob("*/*")

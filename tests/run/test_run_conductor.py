@@ -3,6 +3,8 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
+from dataclasses import dataclass, field
+from threading import Condition
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,7 +16,7 @@ from bench.run.conductor import LEAST_LIVES, Conductor
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from stage import Stage
+    from stage import ScriptedWorker, Stage
 
     from bench.records import Run
     from bench.run.process import CellError, WorkerLostError
@@ -291,7 +293,7 @@ def test_the_survey_counts_against_the_budget_and_leaves_half_of_it(
 
 
 def with_energy(watched: Watched) -> Watched:
-    watched.plan = replace(watched.plan, tells_energy=True)
+    watched.plan = replace(watched.plan, measures_energy=True)
     return watched
 
 
@@ -302,7 +304,7 @@ def test_energy_is_read_after_drift_in_a_worker_of_its_own(stage: Stage, tmp_pat
     assert all(cell.energy is not None for cell in run.cells)
 
 
-def test_a_machine_without_a_counter_is_asked_for_no_energy(stage: Stage, tmp_path: Path) -> None:
+def test_energy_is_not_read_unless_it_is_asked_for(stage: Stage, tmp_path: Path) -> None:
     run = Watched(stage, tmp_path).carry_out()
     assert not stage.story("measure_energy")
     assert all(cell.energy is None for cell in run.cells)
@@ -318,6 +320,90 @@ def test_a_cell_whose_energy_fails_keeps_its_verdict_and_is_timed(
     assert (cell.verdict, cell.energy) == ("ok", None)
     assert cell.samples.total
     assert stage.alive == 0
+
+
+def side_by_side(watched: Watched, at_once: int = 3) -> Watched:
+    watched.plan = replace(watched.plan, surveyed_at_once=at_once)
+    return watched
+
+
+@dataclass
+class Company:
+    """Holds up whoever asks for bytes until so many do at the same time, or nobody else comes."""
+
+    wanted: int
+    seconds: float = 5.0
+    now: int = 0
+    most: int = 0
+    changed: Condition = field(default_factory=Condition)
+
+    def of(self, worker: ScriptedWorker) -> ScriptedWorker:
+        ask = worker.ask
+
+        def asked(name: str, *arguments: Any, timeout: float | None = None) -> Any:
+            if name != "measure_memory":
+                return ask(name, *arguments, timeout=timeout)
+            with self.changed:
+                self.now += 1
+                self.most = max(self.most, self.now)
+                self.changed.notify_all()
+                self.changed.wait_for(lambda: self.most >= self.wanted, self.seconds)
+                self.now -= 1
+            return ask(name, *arguments, timeout=timeout)
+
+        worker.ask = asked  # type: ignore[method-assign]
+        return worker
+
+
+def in_company(stage: Stage, monkeypatch: pytest.MonkeyPatch, company: Company) -> None:
+    start = stage.start_worker
+    monkeypatch.setattr(stage, "start_worker", lambda: company.of(start()))
+
+
+def test_cells_are_surveyed_side_by_side_where_the_plan_allows_it(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    company = Company(3)
+    in_company(stage, monkeypatch, company)
+    run = side_by_side(Watched(stage, tmp_path)).carry_out()
+    assert company.most == 3
+    assert [cell.strategy for cell in run.cells] == ["full", "requires_grad", "lr_zero"]
+    assert {cell.verdict for cell in run.cells} == {"reference", "ok"}
+    assert stage.alive == 0
+
+
+@pytest.mark.parametrize(
+    "changes", [{"memory_bytes": 2**30}, {"memory_bytes": None}, {"measures_energy": True}]
+)
+def test_one_cell_at_a_time_is_surveyed_where_two_may_not_fit_or_would_share_a_meter(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
+) -> None:
+    company = Company(2, seconds=0.05)
+    in_company(stage, monkeypatch, company)
+    watched = side_by_side(Watched(stage, tmp_path))
+    watched.plan = replace(watched.plan, **changes)
+    watched.carry_out()
+    assert company.most == 1
+
+
+def test_a_cell_that_fails_beside_others_leaves_them_alone(
+    stage: Stage, tmp_path: Path, dies: CellError
+) -> None:
+    stage.on["measure_memory requires_grad"] = dies
+    run = side_by_side(Watched(stage, tmp_path)).carry_out()
+    assert [cell.verdict for cell in run.cells] == ["reference", "failed", "ok"]
+    assert stage.alive == 0
+
+
+def test_an_interruption_of_cells_side_by_side_ends_all_workers(
+    stage: Stage, tmp_path: Path
+) -> None:
+    stage.on["fresh requires_grad"] = KeyboardInterrupt()
+    watched = side_by_side(Watched(stage, tmp_path))
+    with pytest.raises(KeyboardInterrupt):
+        watched.carry_out()
+    assert stage.alive == 0
+    assert watched.saved[-1].state == "interrupted"
 
 
 def test_a_cell_that_has_no_step_has_no_energy(stage: Stage, tmp_path: Path) -> None:

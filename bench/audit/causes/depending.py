@@ -98,10 +98,10 @@ def _changes(lab: Laboratory, steps: int, names: Sequence[str], before: Sequence
 
     @contextmanager
     def perturbed(_: Subject, model: nn.Module) -> Iterator[None]:
-        generator = torch.Generator().manual_seed(0)
+        generator = torch.Generator("cpu").manual_seed(0)  # whatever the default device is
         for name in names:
             tensor = model.get_parameter(name).data
-            noise = torch.randn(tensor.shape, generator=generator).to(tensor)
+            noise = torch.randn(tensor.shape, generator=generator, device="cpu").to(tensor)
             scale = float(tensor.float().std()) if tensor.numel() > 1 else 0.0
             tensor.add_(noise, alpha=scale or 1.0)
         yield

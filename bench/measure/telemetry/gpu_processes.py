@@ -27,22 +27,28 @@ class Occupants:
 
 
 def same_run(own: int) -> Callable[[int], bool]:
-    """Whether a process is this one or another worker of its run: a child of the same fork server.
+    """Whether a process is this one or belongs to its run.
+
+    That is another worker, a child of the same fork server, or the conductor, that server's parent:
+    it waits while workers work, but a test session or a notebook may have used the GPU before.
 
     Args:
         own: this process.
     """
     parent = os.getppid()
+    conductor = _parent_of(parent)
 
     def belongs(process: int) -> bool:
-        if process == own:
-            return True
-        try:
-            return psutil.Process(process).ppid() == parent
-        except psutil.Error:
-            return False
+        return process in (own, conductor) or _parent_of(process) == parent
 
     return belongs
+
+
+def _parent_of(process: int) -> int | None:
+    try:
+        return psutil.Process(process).ppid()
+    except psutil.Error:
+        return None
 
 
 def occupants(nvml: Nvml, part: Any, own: int, belongs: Callable[[int], bool]) -> Occupants:
