@@ -14,6 +14,7 @@ import torch
 from bench.audit import audit
 from bench.audit.state import random_state
 from bench.audit_study.outcome import Outcome
+from bench.audit_study.set_up import SEED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,8 +30,9 @@ STEPS_ALONE = 3
 class Fresh:
     """A world that makes the training anew each time that it begins."""
 
-    def __init__(self, set_up: SetUp) -> None:
+    def __init__(self, set_up: SetUp, seed: int = SEED) -> None:
         self._set_up = set_up
+        self._seed = seed
         self._subject: Subject | None = None
         self._put_back: Callable[[], None] | None = None
 
@@ -40,7 +42,7 @@ class Fresh:
             self._put_back = random_state()
         self._subject = None  # one model at a time
         torch.set_grad_enabled(True)
-        self._subject = self._set_up.make()
+        self._subject = self._set_up.make(self._seed)
         return self._subject
 
     def end(self) -> None:
@@ -51,20 +53,23 @@ class Fresh:
             self._put_back = None
 
 
-def observe(set_up: SetUp, world: World | None = None, device: str = PROCESSOR) -> Outcome:
+def observe(
+    set_up: SetUp, world: World | None = None, device: str = PROCESSOR, seed: int = SEED
+) -> Outcome:
     """Audit a set-up with the command line's numbers of steps.
 
     Args:
         set_up: what is audited.
         world: that it begins in; a fresh one if not given.
         device: on which it makes its tensors, where it names none.
+        seed: of the random numbers that a fresh world begins with.
     """
     started = time.perf_counter()
     findings: list[Finding] = []
     failed: str | None = None
     try:
         with _quiet(), torch.device(device):
-            findings = audit(world or Fresh(set_up), target=set_up.name).findings
+            findings = audit(world or Fresh(set_up, seed), target=set_up.name).findings
     except Exception as error:  # the study goes on with the next and reports this one
         failed = _in_a_line(error)
     finally:
@@ -83,17 +88,17 @@ def observe(set_up: SetUp, world: World | None = None, device: str = PROCESSOR) 
     )
 
 
-def why_not_on(device: str, set_up: SetUp) -> str | None:
+def why_not_on(device: str, set_up: SetUp, seed: int = SEED) -> str | None:
     """What the set-up raises on `device` by itself, without an audit; `None` if it runs there.
 
     Its code was written for a processor. What it also raises there is a part of it.
     """
-    raised = _raised_alone(set_up, device)
-    return raised if raised and not _raised_alone(set_up, PROCESSOR) else None
+    raised = _raised_alone(set_up, device, seed)
+    return raised if raised and not _raised_alone(set_up, PROCESSOR, seed) else None
 
 
-def _raised_alone(set_up: SetUp, device: str) -> str | None:
-    world = Fresh(set_up)
+def _raised_alone(set_up: SetUp, device: str, seed: int) -> str | None:
+    world = Fresh(set_up, seed)
     try:
         with _quiet(), torch.device(device):
             subject = world.begin()

@@ -11,6 +11,7 @@ import torch
 
 from bench.audit_study.observe import PROCESSOR, observe, why_not_on
 from bench.audit_study.roster import set_ups
+from bench.audit_study.set_up import SEED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,21 +27,23 @@ class Observed(NamedTuple):
     why_not: str | None = None
 
 
-def observed(names: Sequence[str], device: str, jobs: int) -> Iterator[Observed]:
+def observed(names: Sequence[str], device: str, jobs: int, seed: int = SEED) -> Iterator[Observed]:
     """Observe the set-ups of these names, in their order.
 
     Args:
         names: of set-ups.
         device: on which they make their tensors.
         jobs: how many processes; with one, this process.
+        seed: of the random numbers that each begins with.
     """
+    one = partial(_observed, device=device, seed=seed)
     if jobs == 1:
         _one_thread()
-        yield from map(partial(_observed, device=device), names)
+        yield from map(one, names)
         return
     with ProcessPoolExecutor(jobs, get_context("spawn"), _one_thread) as pool:
         try:
-            yield from pool.map(partial(_observed, device=device), names)
+            yield from pool.map(one, names)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
@@ -50,8 +53,8 @@ def _one_thread() -> None:
     torch.set_num_threads(1)  # tiny models: more threads would only wait for each other
 
 
-def _observed(name: str, device: str) -> Observed:
+def _observed(name: str, device: str, seed: int) -> Observed:
     (set_up,) = [one for one in set_ups() if one.name == name]
-    if device != PROCESSOR and (why_not := why_not_on(device, set_up)):
+    if device != PROCESSOR and (why_not := why_not_on(device, set_up, seed)):
         return Observed(name, None, why_not)
-    return Observed(name, observe(set_up, device=device))
+    return Observed(name, observe(set_up, device=device, seed=seed))

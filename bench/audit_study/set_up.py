@@ -26,7 +26,7 @@ class SetUp:
         name: of the function that makes it, with hyphens.
         architecture: a name of `bench.audit_study.architectures`.
         about: the mistake, or what makes a clean one look like a mistake.
-        build: makes model, optimizers and step; called with the random state of `SEED`.
+        build: makes model, optimizers and step; called with the random state of a seed.
         expected: rules, each of which names the cause rightly; none for a clean set-up.
         where: names that the finding must hold.
         also: further rules that are true of the set-up; a finding of any other is a false alarm.
@@ -40,11 +40,11 @@ class SetUp:
     where: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
 
-    def make(self) -> Subject:
-        """A fresh subject, equal from call to call; the random state goes on from `SEED`."""
-        random.seed(SEED)
-        np.random.seed(SEED)
-        torch.manual_seed(SEED)
+    def make(self, seed: int = SEED) -> Subject:
+        """A fresh subject, equal from call to call; the random state goes on from `seed`."""
+        random.seed(seed)
+        np.random.seed(seed)
+        torch.manual_seed(seed)
         return self.build()
 
 

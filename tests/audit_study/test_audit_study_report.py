@@ -15,6 +15,7 @@ from bench.audit_study.processes import observed
 from bench.audit_study.report import complaints, report
 from bench.audit_study.roster import held_out, set_ups
 from bench.audit_study.score import by_rule, lines
+from bench.audit_study.set_up import SEED
 from bench.records.audit import Finding
 
 if TYPE_CHECKING:
@@ -176,6 +177,19 @@ def test_several_processes_find_the_same_in_the_same_order() -> None:
     )
     assert [one.name for one in together] == names
     assert [one.findings for one in together] == [one.findings for one in alone]
+
+
+def test_other_random_numbers_are_another_training_and_write_nothing(tmp_path: Path) -> None:
+    assert main.params[-1].default == SEED
+    asked = ["--only", "flag-misspelt", "--results", str(tmp_path), "--seed"]
+    told = CliRunner().invoke(main, [*asked, "21"])
+    assert told.exit_code == 0
+    assert "planted faults whose cause was right: 1 of 1" in told.output
+    assert not list(tmp_path.iterdir())
+    before, after = (
+        [p.sum().item() for p in set_ups()[0].make(seed).model.parameters()] for seed in (20, 21)
+    )
+    assert before != after
 
 
 def test_a_set_up_that_another_device_cannot_run_is_left_out() -> None:

@@ -7,6 +7,7 @@ import math
 
 import pandas as pd
 import pytest
+from msgspec.structs import replace
 
 from bench.names import fold, printable, shorten
 from bench.records import Drift, Moved
@@ -124,6 +125,12 @@ def test_a_name_becomes_a_code_span_that_ends_where_it_should(name, span):
 def test_the_command_is_quoted_for_a_shell(make_run):
     line = command(make_run(("a b; rm -rf x",), strategies=("full",)).request)
     assert "--workload 'a b; rm -rf x' --strategy full --device cpu" in line
+
+
+@pytest.mark.parametrize("energy", [False, True])
+def test_the_command_asks_for_what_was_asked_for(make_run, energy):
+    request = replace(make_run().request, energy=energy)
+    assert ("--energy" in command(request)) == energy
 
 
 def test_a_long_name_loses_its_middle():

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from bench.records import Finding
 
 _PERTURBED = 32
+_SCALES = (1.0, 4.0, 16.0)
+"""Of the noise, over the spread of values: what is rounded, or chosen, may not heed a little."""
 _STEPS = 2
 
 
@@ -95,15 +97,20 @@ def _depends(
 
 def _changes(lab: Laboratory, steps: int, names: Sequence[str], before: Sequence[Tensor]) -> bool:
     """Whether other values of these parameters make another loss."""
+    return any(_changes_by(scale, lab, steps, names, before) for scale in _SCALES)
 
+
+def _changes_by(
+    scale: float, lab: Laboratory, steps: int, names: Sequence[str], before: Sequence[Tensor]
+) -> bool:
     @contextmanager
     def perturbed(_: Subject, model: nn.Module) -> Iterator[None]:
         generator = torch.Generator("cpu").manual_seed(0)  # whatever the default device is
         for name in names:
             tensor = model.get_parameter(name).data
             noise = torch.randn(tensor.shape, generator=generator, device="cpu").to(tensor)
-            scale = float(tensor.float().std()) if tensor.numel() > 1 else 0.0
-            tensor.add_(noise, alpha=scale or 1.0)
+            spread = float(tensor.float().std()) if tensor.numel() > 1 else 0.0
+            tensor.add_(noise, alpha=scale * (spread or 1.0))
         yield
 
     lab.told("again with other values of what gets no gradient")

@@ -204,7 +204,7 @@ def unused_head_is_frozen() -> Subject:
     model.auxiliary = nn.Linear(16, CLASSES)
     model.auxiliary.requires_grad_(False)
     model.stem.requires_grad_(False)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
     step = classification(model, optimizer, images())
     return Subject(model, [optimizer], step, ("stem", "auxiliary"))
 
