@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from typing import Any
 
 import numpy as np
@@ -582,3 +583,42 @@ def test_gradients_left_from_before_are_no_training() -> None:
         return Subject(model, [optimizer], optimizer.step)
 
     assert rules(audited(make)) == ["no-backward"]
+
+
+class AnyOrder(nn.Module):
+    """Adds up in another order each time, as atomic additions on a GPU do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.moods = itertools.cycle([1.0, 1 + 3e-7, 1 - 3e-7, 1 + 1e-7, 1 - 2e-7])
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * next(self.moods)
+
+
+@pytest.mark.parametrize(("reached", "expected"), [(False, ["unused"]), (True, ["severed"])])
+def test_a_loss_in_which_no_two_repetitions_agree_is_not_taken_for_one_that_changes(
+    reached: bool, expected: list[str]
+) -> None:
+    order = AnyOrder()
+
+    def make() -> Subject:
+        model = Mlp()
+        model.level = nn.Parameter(torch.randn(8))
+        optimizer = torch.optim.SGD(model.parameters(), 0.1)
+        x = torch.randn(6, 4)
+
+        def step() -> None:
+            optimizer.zero_grad()
+            features = model.stem(x)
+            features = features + model.level.detach() if reached else features
+            order(model.head(model.body(features.tanh()))).square().mean().backward()
+            optimizer.step()
+
+        freeze(model.body)
+        return Subject(model, [optimizer], step, ("body",))
+
+    found = audited(make)
+
+    assert rules(found) == expected
+    assert next(f for f in found.findings if f.severity != "notice").where == ["level"]

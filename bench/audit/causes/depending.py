@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,7 +22,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from bench.audit.causes.laboratory import Laboratory
+    from bench.audit.causes.laboratory import Laboratory, Removed
     from bench.audit.observation import Observation
     from bench.audit.subject import Subject
     from bench.records import Finding
@@ -27,24 +31,26 @@ _PERTURBED = 32
 _SCALES = (1.0, 4.0, 16.0)
 """Of the noise, over the spread of values: what is rounded, or chosen, may not heed a little."""
 _STEPS = 2
+_REPEATS = 3
+_CLEARLY = 32.0
+"""Times that by which repetitions differ, where they do: kernels that add up in any order."""
 
 
 def depending_findings(lab: Laboratory, steps: int, names: Sequence[str]) -> list[Finding]:
     """Nothing that is known cuts `names` off: does the loss depend on them at all?"""
     if not names:
         return []
-    before: list[Tensor] = []
-    lab.run(steps, eager=True, losses=before)
-    if not before:
+    unchanged = Unchanged.of(lab, steps)
+    if not unchanged.losses:
         return [_unused(names, "no loss was differentiated")]
-    depends = _depends(lab, steps, names, before)
+    depends = _depends(lab, steps, names, unchanged)
     found = []
     cut_off = [name for name in names if name in depends]
     if cut_off:
         found.append(_unknown_cut(lab, steps, cut_off))
     unused = [name for name in names if name not in depends]
     if unused:
-        found.append(_unused(unused, "changing its values leaves the loss the same, to the bit"))
+        found.append(_unused(unused, f"changing its values leaves the loss {unchanged.how}"))
     return found
 
 
@@ -56,9 +62,8 @@ def flat_findings(lab: Laboratory, names: Sequence[str], seen: Observation) -> l
     if not names:
         return []
     steps = max(1, min(_STEPS, seen.steps))
-    before: list[Tensor] = []
-    lab.run(steps, eager=True, losses=before)
-    depends = _depends(lab, steps, names, before) if before else set()
+    unchanged = Unchanged.of(lab, steps)
+    depends = _depends(lab, steps, names, unchanged) if unchanged.losses else set()
     flat = [name for name in names if name in depends]
     if not flat:
         return []
@@ -76,10 +81,62 @@ def flat_findings(lab: Laboratory, names: Sequence[str], seen: Observation) -> l
     ]
 
 
-def _depends(
-    lab: Laboratory, steps: int, names: Sequence[str], before: Sequence[Tensor]
-) -> set[str]:
-    if not _changes(lab, steps, names, before):
+@dataclass(frozen=True)
+class Unchanged:
+    """The losses of steps that nothing was changed in, and by how much repetitions differ.
+
+    Attributes:
+        losses: what was differentiated, in order.
+        apart: the largest difference of each between repetitions, or of one before it.
+    """
+
+    losses: list[Tensor]
+    apart: list[float]
+
+    @classmethod
+    def of(cls, lab: Laboratory, steps: int) -> Unchanged:
+        """Repeat the steps, as some devices compute other bits each time."""
+        first, *others = [_losses(lab, steps) for _ in range(_REPEATS)]
+        apart = [
+            max(_distance(loss, again) for again in repeated)
+            for loss, *repeated in zip(first, *others, strict=False)
+        ]
+        return cls(first, list(accumulate(apart, max)))
+
+    @property
+    def how(self) -> str:
+        """In which sense a loss is the same."""
+        if not any(self.apart):
+            return "the same, to the bit"
+        return "as it is without, as far as repetitions agree"
+
+    def differs(self, losses: Sequence[Tensor]) -> bool:
+        """Whether one of these is clearly another than the one in its place."""
+        pairs = zip(self.losses, losses, self.apart, strict=False)
+        return any(
+            _distance(before, after) > _CLEARLY * apart if apart else not same_bits(before, after)
+            for before, after, apart in pairs
+        )
+
+
+def _losses(lab: Laboratory, steps: int, changed: Removed | None = None) -> list[Tensor]:
+    found: list[Tensor] = []
+    lab.run(steps, changed, eager=True, losses=found)
+    return found
+
+
+def _distance(one: Tensor, other: Tensor) -> float:
+    """The largest difference; infinite where they can't be compared, or one is NaN."""
+    if one.shape != other.shape or not one.numel():
+        return 0.0 if one.shape == other.shape else math.inf
+    if same_bits(one, other):
+        return 0.0
+    apart = float((one.double() - other.double()).abs().max())
+    return math.inf if math.isnan(apart) else apart
+
+
+def _depends(lab: Laboratory, steps: int, names: Sequence[str], unchanged: Unchanged) -> set[str]:
+    if not _changes(lab, steps, names, unchanged):
         return set()
     owners: dict[str, list[str]] = {}
     for name in names:
@@ -90,34 +147,29 @@ def _depends(
     return {
         name
         for group in groups
-        if len(groups) == 1 or _changes(lab, steps, group, before)
+        if len(groups) == 1 or _changes(lab, steps, group, unchanged)
         for name in group
     }
 
 
-def _changes(lab: Laboratory, steps: int, names: Sequence[str], before: Sequence[Tensor]) -> bool:
+def _changes(lab: Laboratory, steps: int, names: Sequence[str], unchanged: Unchanged) -> bool:
     """Whether other values of these parameters make another loss."""
-    return any(_changes_by(scale, lab, steps, names, before) for scale in _SCALES)
-
-
-def _changes_by(
-    scale: float, lab: Laboratory, steps: int, names: Sequence[str], before: Sequence[Tensor]
-) -> bool:
-    @contextmanager
-    def perturbed(_: Subject, model: nn.Module) -> Iterator[None]:
-        generator = torch.Generator("cpu").manual_seed(0)  # whatever the default device is
-        for name in names:
-            tensor = model.get_parameter(name).data
-            noise = torch.randn(tensor.shape, generator=generator, device="cpu").to(tensor)
-            spread = float(tensor.float().std()) if tensor.numel() > 1 else 0.0
-            tensor.add_(noise, alpha=scale * (spread or 1.0))
-        yield
-
     lab.told("again with other values of what gets no gradient")
-    after: list[Tensor] = []
-    lab.run(steps, perturbed, eager=True, losses=after)
-    pairs = list(zip(before, after, strict=False))
-    return any(not same_bits(one, other) for one, other in pairs)
+    return any(
+        unchanged.differs(_losses(lab, steps, partial(_perturbed, names, scale)))
+        for scale in _SCALES
+    )
+
+
+@contextmanager
+def _perturbed(names: Sequence[str], scale: float, _: Subject, model: nn.Module) -> Iterator[None]:
+    generator = torch.Generator("cpu").manual_seed(0)  # whatever the default device is
+    for name in names:
+        tensor = model.get_parameter(name).data
+        noise = torch.randn(tensor.shape, generator=generator, device="cpu").to(tensor)
+        spread = float(tensor.float().std()) if tensor.numel() > 1 else 0.0
+        tensor.add_(noise, alpha=scale * (spread or 1.0))
+    yield
 
 
 def _unused(names: Sequence[str], how: str) -> Finding:

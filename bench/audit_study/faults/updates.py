@@ -33,7 +33,7 @@ def auxiliary_head_never_called() -> Subject:
     model: Any = NormFreeNet()
     model.auxiliary = nn.Linear(16, CLASSES)
     model.stem.requires_grad_(False)
-    optimizer = torch.optim.SGD(trained(model), lr=0.1)
+    optimizer = torch.optim.SGD(trained(model), lr=0.01)
     return Subject(model, [optimizer], classification(model, optimizer, images()))
 
 
