@@ -37,6 +37,7 @@ class FakeNvml:
     mig: bool = False
     known: bool = True
     millijoules: int = 1_000_000
+    celsius: int = 41
     reasons: int = 0
     computing: list[SimpleNamespace] = field(default_factory=list)
     drawing: list[SimpleNamespace] = field(default_factory=list)
@@ -95,7 +96,7 @@ class FakeNvml:
     def nvmlDeviceGetTemperature(self, handle: Any, sensor: int) -> int:  # noqa: N802
         self._hear("nvmlDeviceGetTemperature", handle)
         self._board_only(handle)
-        return {pynvml.NVML_TEMPERATURE_GPU: 41}[sensor]
+        return {pynvml.NVML_TEMPERATURE_GPU: self.celsius}[sensor]
 
     def nvmlDeviceGetPowerUsage(self, handle: Any) -> int:  # noqa: N802
         self._hear("nvmlDeviceGetPowerUsage", handle)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     Order = Callable[[list[int]], list[int]]
 
 TURN_STEPS = 4
+TURN_SECONDS = 0.02
+MOST_TURN_STEPS = 32
 SLOW_TURN_STEPS = 2
 SLOW_STEP_SECONDS = 0.1
 MOST_REPEATS = 5
@@ -194,8 +196,15 @@ def _unthrottled_turn(contestant: Contestant, steps: int, readings: LifeReadings
 
 
 def turn_steps(warm_up: WarmUpReading) -> int:
-    """How many steps a turn has: short turns find the machine in one mood."""
-    return SLOW_TURN_STEPS if typical_seconds(warm_up) > SLOW_STEP_SECONDS else TURN_STEPS
+    """How many steps a turn has: short turns find the machine in one mood.
+
+    Of quick steps so many that the turn is long beside what surrounds it.
+    """
+    typical = typical_seconds(warm_up)
+    if typical > SLOW_STEP_SECONDS:
+        return SLOW_TURN_STEPS
+    fit = math.ceil(TURN_SECONDS / typical) if typical > 0 else MOST_TURN_STEPS
+    return min(MOST_TURN_STEPS, max(TURN_STEPS, fit))
 
 
 def typical_seconds(warm_up: WarmUpReading) -> float:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
 from glob import escape
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
 from torch.nn import functional
 
+from bench.workloads.again import Again
 from bench.workloads.meta import ParametersOnMeta, to_meta
 from bench.workloads.seeding import seeded
 from bench.workloads.workload import BATCHES, Workload, WorkloadError
 from strategies.suggest import suggest
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from bench.workloads.options import Options
 
@@ -29,6 +32,9 @@ _EXPLICIT: dict[str, dict[str, Any]] = {  # torchvision warns unless this is sai
 }
 _AUXILIARY_WEIGHT = 0.3  # GoogLeNet's paper (arXiv:1409.4842), section 5
 _BULK = 0.6  # of all parameter tensors: a child with so many holds the trunk
+
+_models: Again[nn.Module] = Again()
+_data: Again[list[tuple[torch.Tensor, torch.Tensor]]] = Again()
 
 
 def vision(name: str, options: Options, *, meta: bool = False) -> Workload:
@@ -54,7 +60,8 @@ def vision(name: str, options: Options, *, meta: bool = False) -> Workload:
         with ParametersOnMeta():
             model = to_meta(models.get_model(name, weights=None, **_architecture(name, weights)))
     else:
-        model = _built(name, weights, options.seed)
+        key = (name, weights, options.seed)
+        model = _models.get(key, partial(_built, *key))
     side = _SIDE.get(name, 224) if weights is None else weights.transforms.keywords["crop_size"]
     return Workload(
         model,
@@ -197,7 +204,7 @@ def _architecture(name: str, weights: Any) -> dict[str, Any]:
 
 
 def _batches(
-    batch_size: int, side: int, classes: int, seed: int, *, meta: bool
+    batch_size: int, side: int, classes: int, seed: int, *, meta: bool = False
 ) -> list[tuple[Tensor, Tensor]]:
     shape = (batch_size, 3, side, side)
     count = BATCHES if batch_size <= _LARGE_BATCH else 2

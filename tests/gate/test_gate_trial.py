@@ -11,7 +11,7 @@ from gate_stage import GateStage, planned, side
 from bench.gate.time import trial as trial_module
 from bench.gate.time.record import ARMS, Life, Terms
 from bench.gate.time.trial import (
-    MOST_STEPS,
+    MOST_TURN_STEPS,
     TURN_SECONDS,
     SideFailedError,
     Trial,
@@ -175,7 +175,7 @@ def test_a_turn_is_of_three_steps_and_a_slow_one_of_one_for_all_arms(stage: Gate
     assert {len(turn) for arm in ARMS for turn in life.cells[0].arms[arm].wall} == {1}
 
 
-@pytest.mark.parametrize(("fit", "taken"), [(10, 10), (10 * MOST_STEPS, MOST_STEPS)])
+@pytest.mark.parametrize(("fit", "taken"), [(10, 10), (10 * MOST_TURN_STEPS, MOST_TURN_STEPS)])
 def test_a_turn_of_quick_steps_has_more_of_them_the_same_for_all_arms(
     stage: GateStage, fit: int, taken: int
 ) -> None:

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import inspect
 import os
-from typing import Any
+from collections import Counter
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import pynvml
@@ -17,6 +18,9 @@ from bench.measure.telemetry.throttling import REASONS, is_throttled
 from bench.records import Telemetry
 from bench.records.telemetry import BRAKES
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 OWN, SIBLING, STRANGER = 100, 101, 999
 OF_GPU = {
     "sm_mhz", "memory_mhz", "celsius", "watts", "gpu_joules", "throttled_by", "process_bytes",
@@ -25,12 +29,13 @@ OF_GPU = {
 FUNCTIONS = [name for name in vars(FakeNvml) if name.startswith("nvml")]
 
 
-def meter(library: FakeNvml, uuid: str = UUID) -> GpuMeter:
+def meter(library: FakeNvml, uuid: str = UUID, now: Callable[[], float] = lambda: 0.0) -> GpuMeter:
+    """By default queries take no time, so that each is made each time."""
     nvml = begin(library)
     assert nvml is not None
     gpu = nvml.find(uuid, BUS)
     assert gpu is not None
-    return GpuMeter(nvml, gpu, own=OWN, belongs=lambda pid: pid in (OWN, SIBLING))
+    return GpuMeter(nvml, gpu, own=OWN, belongs=lambda pid: pid in (OWN, SIBLING), now=now)
 
 
 def alone(**more: Any) -> FakeNvml:
@@ -114,6 +119,54 @@ def test_what_the_driver_does_not_support_is_not_asked_again() -> None:
     library.asked.clear()
     turn(instrument, library)
     assert ("nvmlDeviceGetTemperature", "board") not in library.asked
+
+
+class Slow:
+    """Seconds that go by when the clock is looked at, and otherwise where they are added."""
+
+    def __init__(self, each: float) -> None:
+        self.seconds, self._each = 0.0, each
+
+    def __call__(self) -> float:
+        self.seconds += self._each
+        return self.seconds
+
+
+def test_a_query_that_takes_long_is_made_seldom_and_its_last_figure_stays() -> None:
+    library, clock = alone(), Slow(0.001)
+    instrument = meter(library, now=clock)
+    turns, celsius = 0, []
+    while clock.seconds < 10:
+        library.celsius = 41 + turns
+        celsius.append(turn(instrument, library)["celsius"])
+        clock.seconds += 0.02
+        turns += 1
+
+    asked = Counter(name for name, _ in library.asked)
+    assert 80 <= asked["nvmlDeviceGetTemperature"] <= 100
+    assert asked["nvmlDeviceGetCurrentClocksThrottleReasons"] == turns > 150
+    assert celsius[0] == 41
+    assert len(set(celsius)) == asked["nvmlDeviceGetTemperature"]
+
+
+def test_what_is_counted_over_a_turn_is_not_told_of_a_turn_that_it_was_not_asked_in() -> None:
+    library = alone()
+    instrument = meter(library, now=Slow(0.001))
+
+    joules = [turn(instrument, library, millijoules=2_500).get("gpu_joules") for _ in range(40)]
+
+    assert set(joules) == {2.5, None}
+    assert 1 <= joules.count(2.5) < 10
+
+
+def test_a_figure_does_not_outlive_the_query_that_gave_it() -> None:
+    library, clock = alone(), Slow(0.001)
+    instrument = meter(library, now=clock)
+    assert turn(instrument, library)["celsius"] == 41
+    library.errors["nvmlDeviceGetTemperature"] = pynvml.NVML_ERROR_TIMEOUT
+    clock.seconds += 1
+
+    assert "celsius" not in turn(instrument, library)
 
 
 def test_a_query_that_failed_in_passing_is_asked_again() -> None:

@@ -4,9 +4,17 @@ import random
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from stage import make_cell
+from stage import make_cell, times
 
-from bench.run.race import MOST_REPEATS, CellInWorker, LifeReadings, live, shuffled
+from bench.run.messages import WarmUpReading
+from bench.run.race import (
+    MOST_REPEATS,
+    CellInWorker,
+    LifeReadings,
+    live,
+    shuffled,
+    turn_steps,
+)
 
 if TYPE_CHECKING:
     from stage import Stage
@@ -125,3 +133,12 @@ def test_a_device_that_stays_throttled_loses_no_turn(stage: Stage) -> None:
     readings = one_life(stage, seconds=0.0)
     assert stage.story("turn").count("turn requires_grad") == 1 + MOST_REPEATS
     assert readings.rounds[0][1].throttled
+
+
+@pytest.mark.parametrize(
+    ("seconds", "steps"), [(0.5, 2), (0.05, 4), (0.005, 4), (0.0019, 11), (1e-5, 32), (0.0, 32)]
+)
+def test_quick_steps_are_taken_in_turns_that_are_long_beside_what_surrounds_them(
+    seconds: float, steps: int
+) -> None:
+    assert turn_steps(WarmUpReading(times(1.0, seconds, seconds, seconds), [])) == steps

@@ -15,7 +15,9 @@ from bench.gate.time.record import ARMS, Life
 from bench.gate.time.turns import recorded_turns
 from bench.run.process import CellError
 from bench.run.race import (
+    MOST_TURN_STEPS,
     SLOW_STEP_SECONDS,
+    TURN_SECONDS,
     LifeReadings,
     get_ready,
     take_turns,
@@ -43,10 +45,6 @@ class SideFailedError(Exception):
     def __init__(self, label: str, cell: str, why: str) -> None:
         super().__init__(f"{cell} failed in the {label}: {why}")
         self.label = label
-
-
-TURN_SECONDS = 0.02
-MOST_STEPS = 32
 
 
 @dataclass
@@ -208,7 +206,7 @@ class Trial:
         slowest = max(typical_seconds(warm_up) for warm_up in arms)
         if slowest > SLOW_STEP_SECONDS:
             return 1
-        return min(MOST_STEPS, max(self.terms.turn_steps, math.ceil(TURN_SECONDS / slowest)))
+        return min(MOST_TURN_STEPS, max(self.terms.turn_steps, math.ceil(TURN_SECONDS / slowest)))
 
     def _side_of(self, arm: str) -> Side:
         return self.head if _label_of(arm) == "head" else self.base

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING, Any
 
 from bench.measure.telemetry.gpu_processes import occupants, same_run
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     Query = Callable[[], Reading]
 
 
+SHARE = 0.01
+"""Of the time, that each query may take: on an H100 all of them took 20 ms, and a turn as long."""
+
+
 class GpuMeter:
     """Reads a GPU by its driver, each query on its own.
 
@@ -27,11 +32,16 @@ class GpuMeter:
     Under MIG, memory and processes are those of the instance, clocks and heat those of the board,
     and power and energy, which belong to all instances, are absent.
 
+    What took t is not asked again before t / `SHARE` have passed: until then a figure of a moment
+    stays the last one, and what is counted over a turn is `None`. What throttles the GPU is asked
+    each time, since a turn is taken again for it.
+
     Args:
         nvml: the session.
         gpu: as `Nvml.find` found it.
         own: this process.
         belongs: whether a process is of this run.
+        now: seconds.
     """
 
     def __init__(
@@ -40,11 +50,17 @@ class GpuMeter:
         gpu: Gpu,
         own: int | None = None,
         belongs: Callable[[int], bool] | None = None,
+        now: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._nvml, self._gpu = nvml, gpu
         self._own = os.getpid() if own is None else own
         self._belongs = belongs or same_run(self._own)
+        self._now = now
         self._joules_before: float | None = None
+        self._counts = False  # energy, in the turn that is under way
+        self._counts_again = 0.0
+        self._due: dict[Query, float] = {}
+        self._latest: dict[Query, Reading] = {}
         self._lost = False
         # What passes soonest is read first.
         queries: list[Query] = [self._throttled_by, self._sm_clock, self._memory_clock]
@@ -57,16 +73,32 @@ class GpuMeter:
 
     def before(self) -> None:
         """See `Meter.before`."""
-        self._joules_before = None
-        if self._energy in self._queries:
+        begin = self._now()
+        self._counts = self._energy in self._queries and begin >= self._counts_again
+        if self._counts:
             self._joules_before = self._attempt(self._joules)
+            end = self._now()
+            self._counts_again = end + 2 * (end - begin) / SHARE  # it is asked twice a turn
 
     def after(self) -> Reading:
         """See `Meter.after`."""
         reading: Reading = {}
         for query in tuple(self._queries):
-            reading |= self._attempt(query) or {}
+            if self._lost:
+                break
+            if query != self._energy:
+                reading |= self._paced(query)
+            elif self._counts:
+                reading |= self._attempt(query) or {}
         return reading
+
+    def _paced(self, query: Query) -> Reading:
+        begin = self._now()
+        if query == self._throttled_by or begin >= self._due.get(query, begin):
+            self._latest[query] = self._attempt(query) or {}
+            end = self._now()
+            self._due[query] = end + (end - begin) / SHARE
+        return self._latest[query]
 
     def _attempt(self, query: Callable[[], Any]) -> Any | None:
         if self._lost:
