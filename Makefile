@@ -62,7 +62,7 @@ bench: $(VENV)/.installed  ## compare freezing strategies and write results/<mac
 	@$(BIN)/freezebench run $(request)
 
 test: $(VENV)/.installed  ## run the tests
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadgroup
 
 check: recipes $(VENV)/.installed  ## lint, types, the direction of imports, and the recipes
 	@$(BIN)/ruff check .

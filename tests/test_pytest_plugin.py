@@ -59,7 +59,8 @@ class Slow(Strategy):
 
 @pytest.fixture(autouse=True)
 def _no_rows_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    for name in ("PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER"):  # in which no benchmark runs
+        monkeypatch.delenv(name, raising=False)
 
 
 def run(pytester: Pytester, body: str, *options: str) -> RunResult:

@@ -82,6 +82,20 @@ def test_the_readmes_figures_of_the_audit_are_those_of_the_study() -> None:
     assert f"an alarm on {alarmed} of {len(clean)} clean ones" in told
 
 
+def test_the_readmes_figures_of_the_audit_on_a_gpu_are_those_of_the_study() -> None:
+    told = " ".join(README.split())
+    found = outcomes_of("on-nvidia-h100-80gb-hbm3.json")
+    outcomes = [msgspec.convert(one, Outcome) for one in found]
+    faults = [one for one in outcomes if one.kind == "fault"]
+    silent = [one for one in outcomes if one.kind == "clean" and not one.false_alarms]
+    assert all(one.found for one in faults)
+    right = sum(one.right_cause for one in faults)
+    assert f"found all {len(faults)} faults that run there, {right} with the right" in told
+    assert f"silent on {len(silent)} clean ones" in told
+    assert len(faults) + len(silent) == len(outcomes)
+    assert f"audit of {len(outcomes)} trainings" in told.replace("[", "")
+
+
 @pytest.mark.parametrize("path", re.findall(r"\]\(((?!http)[^)#]+)\)", README))
 def test_everything_the_readme_points_to_is_there(path: str) -> None:
     assert (ROOT / path).exists()

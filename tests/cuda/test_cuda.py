@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from bench.records import Run
 
-pytestmark = pytest.mark.cuda
+pytestmark = [pytest.mark.cuda, pytest.mark.xdist_group("cuda")]
 
 
 @pytest.fixture(scope="module")

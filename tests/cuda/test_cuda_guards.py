@@ -20,6 +20,7 @@ from bench.watch import FrozenMoved, watch
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.xdist_group("cuda")
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)]
 CLASSES = 5
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bench.measure.telemetry.nvml import Gpu, Nvml
     from bench.records import Run
 
-pytestmark = pytest.mark.cuda
+pytestmark = [pytest.mark.cuda, pytest.mark.xdist_group("cuda")]
 GPUS = range(torch.cuda.device_count())
 MIB = 2**20
 

@@ -25,6 +25,12 @@ pytest.importorskip("pytest_benchmark")
 pytest_plugins = ["pytester"]
 
 
+@pytest.fixture(autouse=True)
+def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session within a process of pytest-xdist would take itself for one, and run no benchmark."""
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
+
+
 def exported(run: Run) -> dict[str, Any]:
     return json.loads(export(run, "pytest-benchmark"))
 
