@@ -27,7 +27,7 @@ pytest_plugins = ["pytester"]
 
 @pytest.fixture(autouse=True)
 def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A session within a process of pytest-xdist would take itself for one, and run no benchmark."""
+    """A session inside a process of pytest-xdist would take itself for one: no benchmarks."""
     monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
 
 
