@@ -104,7 +104,7 @@ def _first_sight(first: Sequence[Outcome]) -> list[str]:
 def _elsewhere(there: Elsewhere) -> list[str]:
     left_out = [f"- `{name}` does not run there: {why}" for name, why in there.left_out.items()]
     return [
-        f"## On an {there.device}" if there.device[:1] in "AEIOU" else f"## On a {there.device}",
+        f"## On another device: {there.device}",
         f"The same trainings with their tensors on that device, with torch {there.torch}; what "
         f"each audit said is in `{there.file}`.",
         table(("of", "count", "", "rate and 95% interval"), _rates(there.outcomes)),

@@ -156,7 +156,7 @@ def test_another_device_has_a_file_and_a_section_of_its_own(tmp_path: Path) -> N
     readme, file = outputs.write(tmp_path, outputs.Document("2.0", [good]))
 
     page = readme.read_text()
-    before, section = page.split("## On an Acme X-1")
+    before, section = page.split("## On another device: Acme X-1")
     assert file.name == "audit-study.json"
     assert "Nothing: no miss" not in section.split("## ")[0]
     assert "`other` does not run there: TypeError: no" in section
