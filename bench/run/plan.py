@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from bench.records import Request
     from bench.workloads import Workload
 
-MOST_AT_ONCE = 4
-"""Cells that are surveyed side by side: beyond that, workers wait for each other's launches."""
+MOST_AT_ONCE = 8
+HOST_BYTES = 4 * 2**30
+"""What a worker may take of the host's memory while it surveys."""
 
 
 class RequestError(ValueError):
@@ -103,7 +104,10 @@ def _refuse_silent_machine(device: Device) -> None:
 
 def _surveyed_at_once(device: Device) -> int:
     """On an accelerator a survey mostly waits for its worker; on a processor it computes."""
-    return max(1, min(MOST_AT_ONCE, physical_cores() // 2)) if device.is_accelerator else 1
+    if not device.is_accelerator:
+        return 1
+    fit = psutil.virtual_memory().available // HOST_BYTES
+    return int(max(1, min(MOST_AT_ONCE, physical_cores() // 2, fit)))
 
 
 def fingerprint_of(workload: Workload, *specs: str) -> str:

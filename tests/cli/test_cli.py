@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -443,3 +443,27 @@ def test_two_runs_into_one_folder_do_not_disturb_each_other(mine: Path) -> None:
         output = process.communicate(timeout=120)
         assert process.returncode == 0, output
     assert len(list(mine.glob("results/*/*/run.json"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "budget"),
+    [
+        ([], 90.0),
+        (["-d", "cuda"], 300.0),
+        (["-d", "auto"], 300.0),
+        (["-d", "mps", "--budget", "7"], 7.0),
+    ],
+)
+def test_an_accelerator_has_more_time_unless_it_is_said(
+    arguments: list[str], budget: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+
+    def begin(request: Any, *_: object) -> None:
+        asked.append(request)
+        raise store.StoreError("not today")
+
+    monkeypatch.setattr("bench.run.session.begin", begin)
+
+    assert freezebench("run", *arguments).exit_code == 2
+    assert asked[0].budget == budget

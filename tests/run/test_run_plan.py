@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -40,11 +41,22 @@ def test_energy_is_measured_where_it_is_asked_for_and_told(
 
 
 @pytest.mark.parametrize(
-    ("device", "cores", "at_once"), [("cpu", 16, 1), ("cuda", 16, 4), ("cuda", 5, 2), ("mps", 1, 1)]
+    ("device", "cores", "gib", "at_once"),
+    [
+        ("cpu", 16, 64, 1),
+        ("cuda", 64, 256, 8),
+        ("cuda", 16, 64, 8),
+        ("cuda", 5, 64, 2),
+        ("cuda", 16, 13, 3),
+        ("cuda", 16, 2, 1),
+        ("mps", 1, 64, 1),
+    ],
 )
 def test_only_an_accelerator_s_cells_are_surveyed_side_by_side(
-    monkeypatch: pytest.MonkeyPatch, device: str, cores: int, at_once: int
+    monkeypatch: pytest.MonkeyPatch, device: str, cores: int, gib: int, at_once: int
 ) -> None:
+    memory = SimpleNamespace(available=gib * 2**30)
     monkeypatch.setattr(planning, "physical_cores", lambda: cores)
+    monkeypatch.setattr(planning.psutil, "virtual_memory", lambda: memory)
 
     assert planning._surveyed_at_once(Device(torch.device(device, 0))) == at_once
