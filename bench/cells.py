@@ -45,12 +45,12 @@ class CellPlan(Record, frozen=True):
 class Plan(Record, frozen=True):
     """All cells of a request, and the machine that they run on.
 
-    `memory_bytes` is what cells may take there. `measures_energy` says whether what steps take from
+    `memory_bytes` is what cells may take there. `energy` says whether what steps take from
     the socket was asked for, and `surveyed_at_once` how many cells may be surveyed side by side.
     """
 
     machine: Machine
     memory_bytes: int | None
     cells: tuple[CellPlan, ...]
-    measures_energy: bool = False
+    energy: bool = False
     surveyed_at_once: int = 1

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
+    from bench.audit_study.outcome import Outcome
     from bench.audit_study.score import Line
 
+SEEDS = click.IntRange(0, 2**32 - 1)
+FAILED = 3
 INTERRUPTED = 130
 SEED = 20
 """That what is kept in `results/` was audited with; `bench.audit_study.set_up` imports torch."""
@@ -32,7 +36,13 @@ def _told(line: Line) -> str:
 @click.option("--unseen", is_flag=True, help="Only what was held out; print the rates.")
 @click.option("--device", default="cpu", show_default=True, help="On which tensors are made.")
 @click.option("--jobs", type=click.IntRange(min=1), default=1, help="How many processes at once.")
-@click.option("--seed", type=int, default=SEED, show_default=True, help="Another: print the rates.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**32 - 1),
+    default=SEED,
+    show_default=True,
+    help="Another: print the rates.",
+)
 def main(
     results: Path, only: tuple[str, ...], unseen: bool, device: str, jobs: int, seed: int
 ) -> None:
@@ -44,10 +54,11 @@ def main(
 
     from bench.audit_study.outputs import Document, write  # noqa: PLC0415
     from bench.audit_study.processes import observed  # noqa: PLC0415
-    from bench.audit_study.report import complaints  # noqa: PLC0415
     from bench.audit_study.roster import left_out  # noqa: PLC0415
     from bench.audit_study.score import lines  # noqa: PLC0415
     from bench.measure.device import choose  # noqa: PLC0415
+    from bench.run import interruption  # noqa: PLC0415
+    from bench.run.project import project  # noqa: PLC0415
 
     names = _chosen(only, unseen=unseen)
     try:
@@ -60,18 +71,22 @@ def main(
         torch=str(torch.__version__).split("+")[0],
         outcomes=[],
         device=on.product(),
+        commit=project().commit,
     )
+    interruption.listen()
     try:
         for one in observed(names, str(on), jobs, seed):
             if one.outcome is None:
                 document.left_out[one.name] = str(one.why_not)
                 click.echo(f"{one.name} does not run on {on}: {one.why_not}", err=True)
-                continue
-            document.outcomes.append(one.outcome)
-            for sentence in complaints(one.outcome):
-                click.echo(f"{one.name}: {sentence}", err=True)
+            else:
+                document.outcomes.append(one.outcome)
+                _tell(one.outcome, in_full=bool(only))
     except KeyboardInterrupt:
         raise click.exceptions.Exit(INTERRUPTED) from None
+    except BrokenProcessPool:
+        click.echo("a process was killed, mostly for memory; give fewer --jobs", err=True)
+        raise click.exceptions.Exit(FAILED) from None
     if unseen or seed != SEED:
         click.echo("\n".join(_told(line) for line in lines(document.outcomes)))
     elif not only:
@@ -82,6 +97,16 @@ def main(
             raise click.UsageError(f"{results} can't be written: {error.strerror}") from error
     if not all(one.faultless for one in document.outcomes):
         raise click.exceptions.Exit(1)
+
+
+def _tell(outcome: Outcome, *, in_full: bool) -> None:
+    from bench.audit_study.report import complaints  # noqa: PLC0415
+
+    for sentence in complaints(outcome):
+        click.echo(f"{outcome.name}: {sentence}", err=True)
+    if in_full:
+        said = ", ".join(finding.id for finding in outcome.findings) or "nothing"
+        click.echo(f"{outcome.name}: the audit said {said}")
 
 
 def _chosen(only: tuple[str, ...], *, unseen: bool) -> list[str]:

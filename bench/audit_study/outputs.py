@@ -27,12 +27,14 @@ class Document(msgspec.Struct):
         outcomes: of the set-ups.
         device: that they ran on, by the name that its maker gives it.
         left_out: why set-ups do not run there at all, by name.
+        commit: of the auditor; `None` outside of a checkout, and in files of before it was kept.
     """
 
     torch: str
     outcomes: list[Outcome]
     device: str = PROCESSOR
     left_out: dict[str, str] = {}
+    commit: str | None = None
 
 
 def write(results: Path, document: Document) -> list[Path]:

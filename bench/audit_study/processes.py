@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
@@ -41,12 +42,17 @@ def observed(names: Sequence[str], device: str, jobs: int, seed: int = SEED) -> 
         _one_thread()
         yield from map(one, names)
         return
-    with ProcessPoolExecutor(jobs, get_context("spawn"), _one_thread) as pool:
+    with ProcessPoolExecutor(jobs, get_context("spawn"), _begin) as pool:
         try:
             yield from pool.map(one, names)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _begin() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started it decides about Ctrl-C
+    _one_thread()
 
 
 def _one_thread() -> None:

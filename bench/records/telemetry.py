@@ -22,8 +22,7 @@ class Telemetry(Record, frozen=True):
     A counter that the machine doesn't give has no column; a single reading that failed is `None`.
     Figures are read right before and right after a turn, never during it: those over time are the
     difference, those of a moment are from right after it. What a GPU's driver takes long to tell
-    is asked less often: there a figure of a moment may be from an earlier turn of the same life,
-    and one over time is `None`. `throttled_by` is of its own turn.
+    is asked less often, and is `None` in between; `throttled_by` is asked each time.
 
     Attributes:
         cpu_mhz: mean frequency of the processors that the worker may use; absent where the kernel

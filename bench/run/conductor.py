@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -87,7 +88,7 @@ class Conductor:
             start_worker,
             str(scratch),
             run.request.cell_timeout,
-            energy=plan.measures_energy,
+            energy=plan.energy,
             at_once=plan.surveyed_at_once,
             memory_bytes=plan.memory_bytes,
             progress=self._progress,
@@ -118,11 +119,12 @@ class Conductor:
             self._weigh(predictions)
             missing = [cell for cell in cells if not self._is_surveyed(cell)]
             self._progress.advance(len(cells) - len(missing))
-            for cell, found in self._surveyor.survey(missing, predictions):
-                before = self._cells.get(cell.key, found)
-                self._cells[cell.key] = with_samples_of(before, found)
-                self._keep(surveyed_seconds=spent + self._now() - begin)
-                self._progress.advance(1)
+            with closing(self._surveyor.survey(missing, predictions)) as surveyed:
+                for cell, found in surveyed:
+                    before = self._cells.get(cell.key, found)
+                    self._cells[cell.key] = with_samples_of(before, found)
+                    self._keep(surveyed_seconds=spent + self._now() - begin)
+                    self._progress.advance(1)
 
     def _weigh(self, predictions: dict[Key, Prediction]) -> None:
         for key, prediction in predictions.items():

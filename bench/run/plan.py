@@ -88,7 +88,7 @@ def plan(request: Request) -> Plan:
         machine=fingerprint(device),
         memory_bytes=device.memory_bytes(),
         cells=tuple(cells),
-        measures_energy=request.energy,
+        energy=request.energy,
         surveyed_at_once=_surveyed_at_once(device),
     )
 

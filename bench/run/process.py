@@ -10,6 +10,7 @@ import multiprocessing
 import signal
 from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bench.run import interruption
@@ -51,6 +52,10 @@ class WorkerHandle(Protocol):
         """End the worker at once; asking twice does no harm."""
 
 
+_children = Lock()
+"""Starting a child, and asking after one, looks at all: two threads would take exit codes away."""
+
+
 class ForkedWorker:
     """A worker process from the fork server.
 
@@ -67,7 +72,10 @@ class ForkedWorker:
         resource_tracker.ensure_running()
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            with interruption.held_back():  # half started, the worker would end with a traceback
+            with (
+                interruption.held_back(),
+                _children,
+            ):  # half started, the worker would end with a traceback
                 self._process.start()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
@@ -83,16 +91,18 @@ class ForkedWorker:
                 return _value_of(self._connection.recv())
         except (EOFError, ConnectionError):
             pass
-        if self._process.is_alive() and not self._ended_within(1.0):
+        if not self._ended_within(1.0):
             self.end()
             raise WorkerLostError(f"no answer within {timeout:.0f} s (--cell-timeout)")
-        raise WorkerLostError(cause_of_death(self._process.exitcode))
+        with _children:
+            raise WorkerLostError(cause_of_death(self._process.exitcode))
 
     def end(self) -> None:
         """Kill the process and close the pipe."""
-        self._process.kill()
-        self._process.join()
-        self._connection.close()
+        with _children:
+            self._process.kill()
+            self._process.join()
+            self._connection.close()
 
     def _ended_within(self, seconds: float) -> bool:
         # Between the end of its pipe and its own end a dying process still counts as alive.

@@ -111,7 +111,7 @@ def get_ready(
             if error.worker_lost or place in essential:
                 return {}
             continue
-        steps[place] = turn_steps(readings.warm_ups[place])
+        steps[place] = turn_steps(typical_seconds(readings.warm_ups[place]))
     readings.start_seconds = now() - begin
     return steps
 
@@ -195,16 +195,20 @@ def _unthrottled_turn(contestant: Contestant, steps: int, readings: LifeReadings
     return reading
 
 
-def turn_steps(warm_up: WarmUpReading) -> int:
+def turn_steps(seconds: float, *, least: int = TURN_STEPS, slow: int = SLOW_TURN_STEPS) -> int:
     """How many steps a turn has: short turns find the machine in one mood.
 
     Of quick steps so many that the turn is long beside what surrounds it.
+
+    Args:
+        seconds: that a step takes.
+        least: steps, unless they are slow.
+        slow: steps, of `SLOW_STEP_SECONDS` or more.
     """
-    typical = typical_seconds(warm_up)
-    if typical > SLOW_STEP_SECONDS:
-        return SLOW_TURN_STEPS
-    fit = math.ceil(TURN_SECONDS / typical) if typical > 0 else MOST_TURN_STEPS
-    return min(MOST_TURN_STEPS, max(TURN_STEPS, fit))
+    if seconds > SLOW_STEP_SECONDS:
+        return slow
+    fit = math.ceil(TURN_SECONDS / seconds) if seconds > 0 else MOST_TURN_STEPS
+    return min(MOST_TURN_STEPS, max(least, fit))
 
 
 def typical_seconds(warm_up: WarmUpReading) -> float:

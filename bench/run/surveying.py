@@ -1,12 +1,13 @@
 """Everything about cells but their time, asked of workers: bytes, counters, drift, energy.
 
-None but energy suffers from a neighbour, so on an accelerator, where each worker takes a second or
-two to come to life, several cells are surveyed at once.
+Counts and bytes are a process's own, so on an accelerator, where each worker takes a second or two
+to come to life, several cells are surveyed at once. One that fails beside others is tried again
+alone, since they share memory. Energy, the whole machine's, is measured one cell after the other.
 """
 
 from __future__ import annotations
 
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,13 +15,13 @@ from msgspec.structs import replace
 
 from bench.cells import EVAL
 from bench.records import Midway
-from bench.run import interruption
+from bench.run.crew import Crew, as_done
 from bench.run.messages import Prediction
 from bench.run.process import CellError
 from bench.run.recording import new_cell
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Sequence
 
     from bench.cells import CellPlan
     from bench.records import Cell, Energy
@@ -30,11 +31,9 @@ if TYPE_CHECKING:
     Key = tuple[str, str]
 
 PASSES = 3
-"""Peaks of a step that a survey may need at a time."""
+"""Peaks of a step that a survey may need at a time: a model trains beside copies of what it was."""
 CONTEXT_BYTES = 2**30
 """What a process takes of an accelerator before it has a tensor there, and some more."""
-LOOK_SECONDS = 0.5
-"""Between two looks at whether the run was asked to stop."""
 
 
 class Surveyor:
@@ -67,7 +66,6 @@ class Surveyor:
         self._asks_energy = energy
         self._at_once = 1 if energy else at_once
         self._memory_bytes = memory_bytes
-        self._alive: set[WorkerHandle] = set()
         self._progress = progress
 
     def predict(self, cells: Sequence[CellPlan]) -> dict[Key, Prediction]:
@@ -90,17 +88,25 @@ class Surveyor:
 
     def survey(
         self, cells: Sequence[CellPlan], predictions: dict[Key, Prediction]
-    ) -> Iterator[tuple[CellPlan, Cell]]:
-        """What is found of cells of one workload, as each is done."""
+    ) -> Generator[tuple[CellPlan, Cell], None, None]:
+        """What is found of cells of one workload, as each is done; to be closed."""
+        alone = list(cells)
         if why := self._measure_references(cells):
             yield from ((cell, replace(new_cell(cell), why=why)) for cell in cells)
-        elif (at_once := self._that_fit(predictions.values())) == 1:
-            yield from ((cell, self._survey(cell, predictions[cell.key])) for cell in cells)
-        else:
-            yield from self._side_by_side(cells, predictions, at_once)
+            return
+        if (at_once := self._that_fit(predictions.values())) > 1:
+            tasks = [partial(self._bytes_and_drift, cell, predictions[cell.key]) for cell in cells]
+            with closing(as_done(tasks, self._start_worker, at_once)) as results:
+                for number, found in results:
+                    if found.verdict != "failed":
+                        alone.remove(cells[number])
+                        yield cells[number], found
+        for cell in alone:
+            found = self._bytes_and_drift(cell, predictions[cell.key], Crew(self._start_worker))
+            yield cell, replace(found, energy=self._energy(cell, found))
 
     def _that_fit(self, predictions: Iterable[Prediction]) -> int:
-        """How many cells at once: the drift pass holds a model and its gradients twice or so."""
+        """How many cells at once."""
         peaks = [prediction.peak_bytes for prediction in predictions]
         if self._memory_bytes is None or not peaks:
             return 1
@@ -110,24 +116,6 @@ class Surveyor:
                 return 1
             room = max(room, PASSES * peak + CONTEXT_BYTES)
         return max(1, min(self._at_once, self._memory_bytes // room))
-
-    def _side_by_side(
-        self, cells: Sequence[CellPlan], predictions: dict[Key, Prediction], at_once: int
-    ) -> Iterator[tuple[CellPlan, Cell]]:
-        """A thread waits for each worker; an interruption ends them all."""
-        with ThreadPoolExecutor(at_once) as pool:
-            waiting = {pool.submit(self._survey, c, predictions[c.key]): c for c in cells}
-            try:
-                while waiting:
-                    done, _ = wait(waiting, LOOK_SECONDS, FIRST_COMPLETED)
-                    interruption.check()
-                    for one in done:
-                        yield waiting.pop(one), one.result()
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                for worker in list(self._alive):
-                    worker.end()
-                raise
 
     def _measure_references(self, cells: Sequence[CellPlan]) -> str:
         """Keep the references that `cells` of one workload need; why that failed, if it did."""
@@ -142,16 +130,11 @@ class Surveyor:
                 worker.end()
         return ""
 
-    def _survey(self, plan: CellPlan, prediction: Prediction) -> Cell:
-        found = self._bytes_and_drift(plan, prediction)
-        return replace(found, energy=self._energy(plan, found))
-
-    def _bytes_and_drift(self, plan: CellPlan, prediction: Prediction) -> Cell:
+    def _bytes_and_drift(self, plan: CellPlan, prediction: Prediction, crew: Crew) -> Cell:
         """Memory first, while the worker is fresh; then drift, for both moments of the freeze."""
         cell = new_cell(plan)
         self._progress.advance(0, f"{plan.workload} × {plan.strategy}")
-        worker = self._start_worker()
-        self._alive.add(worker)
+        worker = crew.start()
         ask = partial(worker.ask, timeout=self._timeout)
         try:
             findings = ask("measure_memory", plan, prediction)
@@ -166,8 +149,7 @@ class Surveyor:
         except CellError as error:
             return replace(cell, verdict="failed", why=str(error))
         finally:
-            self._alive.discard(worker)
-            worker.end()
+            crew.end(worker)
 
     def _energy(self, plan: CellPlan, found: Cell) -> Energy | None:
         """Joules a step, of a cell that has one, where the machine tells; a failure is no more."""

@@ -60,12 +60,14 @@ def vision(name: str, options: Options, *, meta: bool = False) -> Workload:
         with ParametersOnMeta():
             model = to_meta(models.get_model(name, weights=None, **_architecture(name, weights)))
     else:
-        key = (name, weights, options.seed)
-        model = _models.get(key, partial(_built, *key))
+        made = (name, weights, options.seed)
+        model = _models.get((*made, torch.get_default_dtype()), partial(_built, *made))
     side = _SIDE.get(name, 224) if weights is None else weights.transforms.keywords["crop_size"]
+    asked = (options.batch or _BATCH, side, _classes(weights), options.seed)
+    batches = _on_meta(*asked) if meta else _data.get(asked, partial(_batches, *asked))
     return Workload(
         model,
-        _batches(options.batch or _BATCH, side, _classes(weights), options.seed, meta=meta),
+        batches,
         frozen=before_last_stage(model),
         loss=classification_loss,
     )
@@ -203,19 +205,22 @@ def _architecture(name: str, weights: Any) -> dict[str, Any]:
     return like
 
 
-def _batches(
-    batch_size: int, side: int, classes: int, seed: int, *, meta: bool = False
-) -> list[tuple[Tensor, Tensor]]:
+def _on_meta(batch_size: int, side: int, _classes: int, _seed: int) -> list[tuple[Tensor, Tensor]]:
     shape = (batch_size, 3, side, side)
-    count = BATCHES if batch_size <= _LARGE_BATCH else 2
-    if meta:
-        labels = torch.empty(batch_size, dtype=torch.int64, device="meta")
-        return [(torch.empty(shape, device="meta"), labels) for _ in range(count)]
+    labels = torch.empty(batch_size, dtype=torch.int64, device="meta")
+    return [(torch.empty(shape, device="meta"), labels) for _ in range(_count(batch_size))]
+
+
+def _batches(batch_size: int, side: int, classes: int, seed: int) -> list[tuple[Tensor, Tensor]]:
     generator = torch.Generator().manual_seed(seed)
     return [
         (
-            torch.randn(shape, generator=generator),
+            torch.randn((batch_size, 3, side, side), generator=generator),
             torch.randint(classes, (batch_size,), generator=generator),
         )
-        for _ in range(count)
+        for _ in range(_count(batch_size))
     ]
+
+
+def _count(batch_size: int) -> int:
+    return BATCHES if batch_size <= _LARGE_BATCH else 2

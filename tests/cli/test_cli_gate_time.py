@@ -205,7 +205,6 @@ def test_what_is_typed_is_what_is_asked_for(fake: FakeGate) -> None:
         "weights": "W",
         "compile": True,
         "channels_last": True,
-        "energy": False,
     }
     assert asked.terms == Terms(margin=0.01, phase_margin=0.04, budget=60.0)
     assert asked.head == "topic"

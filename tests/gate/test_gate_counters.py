@@ -6,9 +6,8 @@ import json
 import re
 import subprocess
 import sys
-import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -17,13 +16,8 @@ from click.testing import CliRunner, Result
 from torch.utils import flop_counter
 
 from bench.cli import main
-from bench.gate.counters.abreast import Crew, Member, abreast
 from bench.gate.counters.golden import minor
 from bench.run.counting import check_counting
-from bench.run.process import WorkerLostError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 ROOT = Path(__file__).resolve().parents[2]
 OWN = minor(torch.__version__)
@@ -304,73 +298,3 @@ def test_a_wrong_formula_is_found_by_the_chain(monkeypatch: pytest.MonkeyPatch) 
     right = flop_counter.flop_registry[product]
     monkeypatch.setitem(flop_counter.flop_registry, product, lambda *a, **k: right(*a, **k) + 1)
     assert any("with nothing frozen has" in sentence for sentence in check_counting())
-
-
-# --- side by side ---------------------------------------------------------------------------------
-
-
-class Scripted:
-    """A worker that answers with the name of the request, or dies, or waits until it is ended."""
-
-    def __init__(self, on: dict[str, Callable[[Scripted], Any]]) -> None:
-        self.ended = threading.Event()
-        self._on = on
-
-    def ask(self, name: str, *_: Any, timeout: float | None = None) -> Any:
-        return self._on[name](self) if name in self._on else name
-
-    def end(self) -> None:
-        self.ended.set()
-
-
-def dies(_: Scripted) -> None:
-    raise WorkerLostError("killed")
-
-
-def waits(worker: Scripted) -> None:
-    assert worker.ended.wait(60)
-    raise WorkerLostError("ended")
-
-
-def test_results_come_in_the_order_of_the_tasks() -> None:
-    def task(name: str) -> Callable[[Crew], str]:
-        return lambda crew: str(Member(crew, 1.0).ask(name))
-
-    assert abreast([task(name) for name in "abcde"], lambda: Scripted({})) == list("abcde")
-
-
-def test_a_lost_worker_has_a_successor() -> None:
-    started: list[Scripted] = []
-
-    def start() -> Scripted:
-        started.append(Scripted({"die": dies}))
-        return started[-1]
-
-    member = Member(Crew(start), 1.0)
-    with pytest.raises(WorkerLostError):
-        member.ask("die")
-    assert member.ask("count") == "count"
-    assert [worker.ended.is_set() for worker in started] == [True, False]
-
-
-@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
-def test_an_exception_of_one_task_ends_the_workers_of_all(error: type[BaseException]) -> None:
-    started: list[Scripted] = []
-    waiting = threading.Event()
-
-    def start() -> Scripted:
-        started.append(Scripted({"wait": waits}))
-        return started[-1]
-
-    def patient(crew: Crew) -> None:
-        member = Member(crew, 1.0)
-        waiting.set()
-        member.ask("wait")
-
-    def hasty(crew: Crew) -> None:
-        assert waiting.wait(60)
-        raise error
-
-    with pytest.raises(error):
-        abreast([patient, hasty], start)
-    assert [worker.ended.is_set() for worker in started] == [True]

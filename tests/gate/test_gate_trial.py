@@ -11,14 +11,13 @@ from gate_stage import GateStage, planned, side
 from bench.gate.time import trial as trial_module
 from bench.gate.time.record import ARMS, Life, Terms
 from bench.gate.time.trial import (
-    MOST_TURN_STEPS,
-    TURN_SECONDS,
     SideFailedError,
     Trial,
     mirrored_blocks,
 )
 from bench.gate.time.turns import UntrustworthyError
 from bench.run.process import CellError, WorkerLostError
+from bench.run.race import MOST_TURN_STEPS, TURN_SECONDS
 
 TURN = ("turn", "slowed_turn")
 

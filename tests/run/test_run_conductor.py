@@ -4,7 +4,8 @@ import itertools
 import math
 from collections import Counter
 from dataclasses import dataclass, field
-from threading import Condition
+from threading import Condition, Event
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -293,7 +294,7 @@ def test_the_survey_counts_against_the_budget_and_leaves_half_of_it(
 
 
 def with_energy(watched: Watched) -> Watched:
-    watched.plan = replace(watched.plan, measures_energy=True)
+    watched.plan = replace(watched.plan, energy=True)
     return watched
 
 
@@ -335,6 +336,8 @@ class Company:
     seconds: float = 5.0
     now: int = 0
     most: int = 0
+    refuses: CellError | None = None
+    refused: int = 0
     changed: Condition = field(default_factory=Condition)
 
     def of(self, worker: ScriptedWorker) -> ScriptedWorker:
@@ -347,8 +350,12 @@ class Company:
                 self.now += 1
                 self.most = max(self.most, self.now)
                 self.changed.notify_all()
+                crowded = self.now > 1
                 self.changed.wait_for(lambda: self.most >= self.wanted, self.seconds)
                 self.now -= 1
+            if crowded and self.refuses is not None:
+                self.refused += 1
+                raise self.refuses
             return ask(name, *arguments, timeout=timeout)
 
         worker.ask = asked  # type: ignore[method-assign]
@@ -373,7 +380,7 @@ def test_cells_are_surveyed_side_by_side_where_the_plan_allows_it(
 
 
 @pytest.mark.parametrize(
-    "changes", [{"memory_bytes": 2**30}, {"memory_bytes": None}, {"measures_energy": True}]
+    "changes", [{"memory_bytes": 2**30}, {"memory_bytes": None}, {"energy": True}]
 )
 def test_one_cell_at_a_time_is_surveyed_where_two_may_not_fit_or_would_share_a_meter(
     stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
@@ -386,24 +393,85 @@ def test_one_cell_at_a_time_is_surveyed_where_two_may_not_fit_or_would_share_a_m
     assert company.most == 1
 
 
-def test_a_cell_that_fails_beside_others_leaves_them_alone(
+def test_a_cell_that_fails_beside_others_is_tried_again_alone_and_leaves_them_alone(
     stage: Stage, tmp_path: Path, dies: CellError
 ) -> None:
     stage.on["measure_memory requires_grad"] = dies
     run = side_by_side(Watched(stage, tmp_path)).carry_out()
     assert [cell.verdict for cell in run.cells] == ["reference", "failed", "ok"]
+    assert stage.heard.count("measure_memory requires_grad") == 2
+    assert stage.heard.count("measure_memory lr_zero") == 1
     assert stage.alive == 0
+
+
+def test_a_cell_that_only_fails_beside_others_is_measured(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dies: CellError
+) -> None:
+    company = Company(3, refuses=dies)
+    in_company(stage, monkeypatch, company)
+    run = side_by_side(Watched(stage, tmp_path)).carry_out()
+    assert company.refused == 2
+    assert {cell.verdict for cell in run.cells} == {"reference", "ok"}
+
+
+@dataclass
+class Waiting:
+    """Workers whose first cell waits in its drift until the worker is ended."""
+
+    begun: Event = field(default_factory=Event)
+    ended: Event = field(default_factory=Event)
+
+    def of(self, worker: ScriptedWorker) -> ScriptedWorker:
+        ask, end, mine = worker.ask, worker.end, Event()
+
+        def asked(name: str, *arguments: Any, timeout: float | None = None) -> Any:
+            answer = ask(name, *arguments, timeout=timeout)
+            if name == "measure_drift" and arguments[0].strategy == "full":
+                self.begun.set()
+                if not mine.wait(60):
+                    raise TimeoutError
+                self.ended.set()
+            elif name == "measure_drift":
+                assert self.begun.wait(60)
+            return answer
+
+        def ending() -> None:
+            mine.set()
+            end()
+
+        worker.ask, worker.end = asked, ending  # type: ignore[method-assign]
+        return worker
 
 
 def test_an_interruption_of_cells_side_by_side_ends_all_workers(
-    stage: Stage, tmp_path: Path
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stage.on["fresh requires_grad"] = KeyboardInterrupt()
+    waiting, start = Waiting(), stage.start_worker
+    monkeypatch.setattr(stage, "start_worker", lambda: waiting.of(start()))
+    stage.on["midway requires_grad"] = KeyboardInterrupt()
     watched = side_by_side(Watched(stage, tmp_path))
     with pytest.raises(KeyboardInterrupt):
         watched.carry_out()
+    assert waiting.ended.is_set()
     assert stage.alive == 0
     assert watched.saved[-1].state == "interrupted"
+
+
+def test_what_cannot_be_saved_ends_all_workers(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting, start = Waiting(), stage.start_worker
+    monkeypatch.setattr(stage, "start_worker", lambda: waiting.of(start()))
+    watched = side_by_side(Watched(stage, tmp_path))
+
+    def full_disk(_: Run) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(watched, "saved", SimpleNamespace(append=full_disk))
+    with pytest.raises(OSError, match="No space left"):
+        watched.carry_out()
+    assert waiting.ended.is_set()
+    assert stage.alive == 0
 
 
 def test_a_cell_that_has_no_step_has_no_energy(stage: Stage, tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def test_energy_is_measured_where_it_is_asked_for_and_told(
     monkeypatch.setattr(planning.energy_meters, "source", lambda _: "cpu package")
     asked = make_request(workloads=("policy",), strategies=("lr_zero",), energy=energy)
 
-    assert plan(asked).measures_energy is energy
+    assert plan(asked).energy is energy
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,8 @@ import random
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from stage import make_cell, times
+from stage import make_cell
 
-from bench.run.messages import WarmUpReading
 from bench.run.race import (
     MOST_REPEATS,
     CellInWorker,
@@ -141,4 +140,4 @@ def test_a_device_that_stays_throttled_loses_no_turn(stage: Stage) -> None:
 def test_quick_steps_are_taken_in_turns_that_are_long_beside_what_surrounds_them(
     seconds: float, steps: int
 ) -> None:
-    assert turn_steps(WarmUpReading(times(1.0, seconds, seconds, seconds), [])) == steps
+    assert turn_steps(seconds) == steps

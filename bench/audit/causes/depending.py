@@ -6,7 +6,6 @@ import math
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -34,6 +33,8 @@ _STEPS = 2
 _REPEATS = 3
 _CLEARLY = 32.0
 """Times that by which repetitions differ, where they do: kernels that add up in any order."""
+_ULPS = 64.0
+"""A difference that rounding can make once in a while, though repetitions happened to agree."""
 
 
 def depending_findings(lab: Laboratory, steps: int, names: Sequence[str]) -> list[Finding]:
@@ -41,6 +42,8 @@ def depending_findings(lab: Laboratory, steps: int, names: Sequence[str]) -> lis
     if not names:
         return []
     unchanged = Unchanged.of(lab, steps)
+    if unchanged.undecided:
+        return [undecided(names, unchanged.undecided)]
     if not unchanged.losses:
         return [_unused(names, "no loss was differentiated")]
     depends = _depends(lab, steps, names, unchanged)
@@ -63,7 +66,9 @@ def flat_findings(lab: Laboratory, names: Sequence[str], seen: Observation) -> l
         return []
     steps = max(1, min(_STEPS, seen.steps))
     unchanged = Unchanged.of(lab, steps)
-    depends = _depends(lab, steps, names, unchanged) if unchanged.losses else set()
+    if unchanged.undecided or not unchanged.losses:
+        return []
+    depends = _depends(lab, steps, names, unchanged)
     flat = [name for name in names if name in depends]
     if not flat:
         return []
@@ -83,40 +88,45 @@ def flat_findings(lab: Laboratory, names: Sequence[str], seen: Observation) -> l
 
 @dataclass(frozen=True)
 class Unchanged:
-    """The losses of steps that nothing was changed in, and by how much repetitions differ.
+    """The losses of steps that nothing was changed in, and how far repetitions are apart.
 
     Attributes:
         losses: what was differentiated, in order.
-        apart: the largest difference of each between repetitions, or of one before it.
+        apart: the largest difference between repetitions, in relation to the loss.
+        undecided: why another loss would say nothing; empty if it would.
     """
 
     losses: list[Tensor]
-    apart: list[float]
+    apart: float = 0.0
+    undecided: str = ""
 
     @classmethod
     def of(cls, lab: Laboratory, steps: int) -> Unchanged:
         """Repeat the steps, as some devices compute other bits each time."""
         first, *others = [_losses(lab, steps) for _ in range(_REPEATS)]
-        apart = [
-            max(_distance(loss, again) for again in repeated)
-            for loss, *repeated in zip(first, *others, strict=False)
-        ]
-        return cls(first, list(accumulate(apart, max)))
+        if any(len(other) != len(first) for other in others):
+            why = "repeated, the steps run another number of backward passes"
+            return cls(first, undecided=why)
+        pairs = [pair for other in others for pair in zip(first, other, strict=True)]
+        if any(_apart(*pair) > _precision(pair[0]) ** 0.5 for pair in pairs):
+            return cls(first, undecided="repeated, the steps make another loss each time")
+        return cls(first, max((_apart(*pair) for pair in pairs), default=0.0))
 
     @property
     def how(self) -> str:
         """In which sense a loss is the same."""
-        if not any(self.apart):
-            return "the same, to the bit"
-        return "as it is without, as far as repetitions agree"
+        return "the same, as far as repetitions agree" if self.apart else "the same"
 
     def differs(self, losses: Sequence[Tensor]) -> bool:
-        """Whether one of these is clearly another than the one in its place."""
-        pairs = zip(self.losses, losses, self.apart, strict=False)
-        return any(
-            _distance(before, after) > _CLEARLY * apart if apart else not same_bits(before, after)
-            for before, after, apart in pairs
+        """Whether one of these is clearly another than the one in its place, or has none."""
+        return len(losses) != len(self.losses) or any(
+            _apart(before, after) > max(_CLEARLY * self.apart, _ULPS * _precision(before))
+            for before, after in zip(self.losses, losses, strict=True)
         )
+
+
+def _precision(loss: Tensor) -> float:
+    return torch.finfo(loss.dtype).eps if loss.is_floating_point() else 0.0
 
 
 def _losses(lab: Laboratory, steps: int, changed: Removed | None = None) -> list[Tensor]:
@@ -125,14 +135,17 @@ def _losses(lab: Laboratory, steps: int, changed: Removed | None = None) -> list
     return found
 
 
-def _distance(one: Tensor, other: Tensor) -> float:
-    """The largest difference; infinite where they can't be compared, or one is NaN."""
-    if one.shape != other.shape or not one.numel():
-        return 0.0 if one.shape == other.shape else math.inf
+def _apart(one: Tensor, other: Tensor) -> float:
+    """The largest difference over the largest value; infinite beside NaN or another shape."""
+    if one.shape != other.shape:
+        return math.inf
     if same_bits(one, other):
         return 0.0
-    apart = float((one.double() - other.double()).abs().max())
-    return math.inf if math.isnan(apart) else apart
+    one, other = one.double(), other.double()
+    difference = float((one - other).abs().max())
+    size = float(torch.maximum(one.abs().max(), other.abs().max()))
+    relative = difference / size if size else 0.0
+    return math.inf if math.isnan(relative) else relative
 
 
 def _depends(lab: Laboratory, steps: int, names: Sequence[str], unchanged: Unchanged) -> set[str]:
@@ -181,6 +194,18 @@ def _unused(names: Sequence[str], how: str) -> Finding:
         f"{module_code(common_module(list(names)).rpartition('.')[0])}.requires_grad_(False)"
         "  # or let the forward pass use it",
         decided_by=how,
+    )
+
+
+def undecided(names: Sequence[str], why: str) -> Finding:
+    """What got no gradient, where nothing can tell whether it is cut off or not used."""
+    return finding(
+        "severed",
+        names,
+        f"{listed(names)} got no gradient, and whether the loss depends on it is undecided: {why}",
+        "it is cut off, or the loss does not depend on it",
+        "# audit a step that can be run again: one that takes the same batch each time",
+        severity="warning",
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bench.audit.causes.cuts import CUTS, Cut, Sites, without
-from bench.audit.causes.depending import depending_findings
+from bench.audit.causes.depending import depending_findings, undecided
 from bench.audit.causes.words import finding, listed
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def severed_findings(lab: Laboratory, names: Sequence[str], seen: Observation) -
     lab.told("again unchanged")
     control = lab.run(steps, eager=True)
     if lab.ended_early(control, min(steps, seen.steps)):
-        return [_unrepeated(lab, names)]
+        return [undecided(names, _unrepeated(lab))]
     found: list[Finding] = []
     came = left & _arrived(control)
     if came:
@@ -93,7 +93,7 @@ def severed_findings(lab: Laboratory, names: Sequence[str], seen: Observation) -
     depending = depending_findings(lab, steps, _ordered(names, left))
     # What the steps take from an iterator may have run out on the way.
     if lab.ended_early(lab.run(steps, eager=True), min(steps, seen.steps)):
-        depending = [_unrepeated(lab, _ordered(names, left))]
+        depending = [undecided(_ordered(names, left), _unrepeated(lab))]
     return found + depending
 
 
@@ -174,16 +174,8 @@ def _called(cut: Cut) -> str:
     return {**calls, "detach": "detach()"}.get(cut, cut)
 
 
-def _unrepeated(lab: Laboratory, names: Sequence[str]) -> Finding:
-    return finding(
-        "severed",
-        names,
-        f"{listed(names)} got no gradient; the steps can't be repeated to see why, "
-        f"{lab.unrepeated} when they were",
-        "it is cut off, or the loss does not depend on it",
-        "# audit a step that can be run again: one that takes the same batch each time",
-        severity="warning",
-    )
+def _unrepeated(lab: Laboratory) -> str:
+    return f"the steps can't be repeated, {lab.unrepeated} when they were"
 
 
 def _together(sites: Sites, names: Sequence[str]) -> Finding:

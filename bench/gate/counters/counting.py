@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bench.cells import EVAL
-from bench.gate.counters.abreast import Member
 from bench.gate.counters.comparison import Found
 from bench.gate.counters.golden import CellCounts, WorkloadCounts
 from bench.gate.counters.jobs import strategy_specs
 from bench.records import Midway
+from bench.run.crew import Member
 from bench.run.process import CellError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bench.cells import CellPlan
-    from bench.gate.counters.abreast import Crew
     from bench.gate.counters.jobs import Job
     from bench.records import Drift
+    from bench.run.crew import Crew
     from bench.run.messages import Findings
     from bench.run.progress import Progress
 

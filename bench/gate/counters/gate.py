@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from bench.gate.counters import golden
-from bench.gate.counters.abreast import abreast
 from bench.gate.counters.comparison import (
     SCHEMA,
     Comparison,
@@ -26,6 +25,7 @@ from bench.gate.counters.comparison import (
 from bench.gate.counters.counting import count_workload
 from bench.gate.counters.golden import Entry, Golden, GoldenError, WorkloadCounts
 from bench.gate.counters.jobs import jobs_of, request_for
+from bench.run.crew import abreast
 from bench.run.process import CellError, RefusedError
 from bench.run.session import forked_workers
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import time
 from dataclasses import dataclass, field
@@ -15,12 +14,10 @@ from bench.gate.time.record import ARMS, Life
 from bench.gate.time.turns import recorded_turns
 from bench.run.process import CellError
 from bench.run.race import (
-    MOST_TURN_STEPS,
-    SLOW_STEP_SECONDS,
-    TURN_SECONDS,
     LifeReadings,
     get_ready,
     take_turns,
+    turn_steps,
     typical_seconds,
 )
 
@@ -204,9 +201,7 @@ class Trial:
         first = place // len(ARMS) * len(ARMS)
         arms = [readings.warm_ups[arm] for arm in range(first, first + len(ARMS))]
         slowest = max(typical_seconds(warm_up) for warm_up in arms)
-        if slowest > SLOW_STEP_SECONDS:
-            return 1
-        return min(MOST_TURN_STEPS, max(self.terms.turn_steps, math.ceil(TURN_SECONDS / slowest)))
+        return turn_steps(slowest, least=self.terms.turn_steps, slow=1)
 
     def _side_of(self, arm: str) -> Side:
         return self.head if _label_of(arm) == "head" else self.base

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 SHARE = 0.01
-"""Of the time, that each query may take: on an H100 all of them took 20 ms, and a turn as long."""
+"""Of the time, that each query may take: on an H100, reading surrounded a turn of 8 ms with 20."""
 
 
 class GpuMeter:
@@ -32,9 +32,8 @@ class GpuMeter:
     Under MIG, memory and processes are those of the instance, clocks and heat those of the board,
     and power and energy, which belong to all instances, are absent.
 
-    What took t is not asked again before t / `SHARE` have passed: until then a figure of a moment
-    stays the last one, and what is counted over a turn is `None`. What throttles the GPU is asked
-    each time, since a turn is taken again for it.
+    What took t is not asked again before t / `SHARE` have passed, and has no figure of the turns
+    until then. What throttles the GPU is asked each time, since a turn is taken again for it.
 
     Args:
         nvml: the session.
@@ -60,7 +59,6 @@ class GpuMeter:
         self._counts = False  # energy, in the turn that is under way
         self._counts_again = 0.0
         self._due: dict[Query, float] = {}
-        self._latest: dict[Query, Reading] = {}
         self._lost = False
         # What passes soonest is read first.
         queries: list[Query] = [self._throttled_by, self._sm_clock, self._memory_clock]
@@ -94,11 +92,12 @@ class GpuMeter:
 
     def _paced(self, query: Query) -> Reading:
         begin = self._now()
-        if query == self._throttled_by or begin >= self._due.get(query, begin):
-            self._latest[query] = self._attempt(query) or {}
-            end = self._now()
-            self._due[query] = end + (end - begin) / SHARE
-        return self._latest[query]
+        if query != self._throttled_by and begin < self._due.get(query, begin):
+            return {}
+        reading = self._attempt(query) or {}
+        end = self._now()
+        self._due[query] = end + (end - begin) / SHARE
+        return reading
 
     def _attempt(self, query: Callable[[], Any]) -> Any | None:
         if self._lost:

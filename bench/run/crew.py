@@ -1,15 +1,17 @@
-"""Tasks side by side, each with workers of its own. For counts only: times need turns."""
+"""Tasks side by side, each with workers of its own. Not for times: those need turns."""
 
 from __future__ import annotations
 
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
+from bench.run import interruption
 from bench.run.process import CellError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Generator, Sequence
     from typing import Any
 
     from bench.run.process import WorkerHandle
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 
 AT_ONCE = 2
 """Tasks side by side. Each may hold a large model, so more cores do not mean more of them."""
+
+LOOK_SECONDS = 0.5
+"""Between two looks at whether the run was asked to stop."""
 
 Result = TypeVar("Result")
 
@@ -96,15 +101,44 @@ def abreast(
     tasks: Sequence[Callable[[Crew], Result]], start_worker: StartWorker, at_once: int = AT_ONCE
 ) -> list[Result]:
     """The results of all tasks, in order. The first exception ends all workers, and is raised."""
+    with closing(as_done(tasks, start_worker, at_once)) as results:
+        found = dict(results)
+    return [found[number] for number in range(len(tasks))]
+
+
+def as_done(
+    tasks: Sequence[Callable[[Crew], Result]], start_worker: StartWorker, at_once: int = AT_ONCE
+) -> Generator[tuple[int, Result], None, None]:
+    """The number and the result of each task, as it is done.
+
+    The first exception ends all workers, and is raised once every result that was there by then
+    has been given. To be closed where it is not read to its end.
+    """
     crew = Crew(start_worker)
     with ThreadPoolExecutor(at_once, thread_name_prefix="crew") as pool:
+        numbers = {pool.submit(task, crew): number for number, task in enumerate(tasks)}
+        waiting = set(numbers)
         try:
-            futures = [pool.submit(task, crew) for task in tasks]
-            done, _ = wait(futures, return_when=FIRST_EXCEPTION)
-            for future in done:
-                future.result()  # before the others are waited for
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            crew.give_up()
+            while waiting:
+                wait(waiting, LOOK_SECONDS, FIRST_COMPLETED)
+                for future in _done(waiting):
+                    waiting.discard(future)
+                    yield numbers[future], future.result()
+                interruption.check()
+        except BaseException as error:
+            left = _done(waiting)
+            with interruption.held_back():
+                pool.shutdown(wait=False, cancel_futures=True)
+                crew.give_up()
+            if not isinstance(error, GeneratorExit):
+                yield from ((numbers[future], future.result()) for future in left if _has(future))
             raise
-        return [future.result() for future in futures]
+
+
+def _done(waiting: Collection[Future[Result]]) -> list[Future[Result]]:
+    """Those that are done, results first."""
+    return sorted((future for future in waiting if future.done()), key=lambda f: not _has(f))
+
+
+def _has(future: Future[Result]) -> bool:
+    return future.exception() is None
