@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -14,10 +14,11 @@ from bench.audit.findings import findings_of
 from bench.audit.flags import Flags
 from bench.audit.intent import intent
 from bench.audit.kept import frozen_places, still
-from bench.audit.modes import mode_findings
+from bench.audit.modes import RULES_OF_MODES, mode_findings
+from bench.audit.raised import NotRunAgainError
 from bench.audit.raised import told as told_error
 from bench.audit.subject import AuditError
-from bench.audit.waste import wasted
+from bench.audit.waste import RULES_OF_WASTE, wasted
 from bench.audit.watching import watch_steps
 from bench.measure.stillness import how_to_keep
 from bench.measure.unwrapped import unwrapped
@@ -33,12 +34,6 @@ if TYPE_CHECKING:
     from bench.records import Finding, KeptBy
 
 _PATIENCE = 26  # further steps that may pass until accumulated gradients are applied
-
-# Looked at last, in steps of their own.
-_LAST = (
-    *("gradient-pile-up", "wasted-gradients", "state-for-frozen", "wasted-backward"),
-    *("dropout-active", "batch-statistics"),
-)
 
 # Nobody asks what a training costs, or how its modules answer, that makes NaN or nothing at all.
 _BROKEN = ("non-finite", "zero-times-inf", "no-backward")
@@ -112,12 +107,15 @@ def _audited(
     del subject, model, frozen, averages, parameter  # another one may take their memory
     caused, unrepeated = findings_of(world, meant, kept, seen, told)
     findings += caused
-    why_not_last = _why_not_last(seen, [*broken, *findings], by == "copy" or copy_of is None)
-    if not why_not_last:
+    unchecked = _unchecked(seen, unrepeated, [*broken, *findings], by == "copy" or copy_of is None)
+    if not unchecked.why:
         told("counting what is wasted")
-        findings += wasted(world, meant.partition)
-        told("trying the modes of frozen modules")
-        findings += mode_findings(world, meant.partition)
+        try:
+            findings += wasted(world, meant.partition)
+            told("trying the modes of frozen modules")
+            findings += mode_findings(world, meant.partition)
+        except NotRunAgainError as error:
+            unchecked = Unchecked(f"the steps can't be repeated, {error} when they were", LAST)
     findings = [*broken, *findings, *flags.findings(findings, meant.partition.frozen)]
     return Audit(
         target=target,
@@ -131,44 +129,58 @@ def _audited(
         trainable_tensors=trainable,
         kept_by=by,
         findings=findings,
-        notes=[*_notes(meant, by, unrepeated), *why_not_last, *_unmoved(seen, findings)],
+        notes=[*_notes(meant, by), *unchecked.notes, *_unmoved(seen, findings)],
         stopped=None
         if seen.raised is None
         else f"step {seen.steps + 1} raised {told_error(seen.raised)}",
-        unchecked=_unchecked(seen, findings, _LAST if why_not_last else ()),
+        unchecked=unchecked.rules({one.rule for one in findings}),
     )
 
 
-def _why_not_last(
-    seen: Observation, findings: Sequence[Finding], can_begin_again: bool
-) -> list[str]:
-    """A sentence where waste and modes can't be looked at, otherwise none."""
+LAST = (*RULES_OF_WASTE, *RULES_OF_MODES)
+"""Looked at last, in steps of their own."""
+
+
+@dataclass(frozen=True)
+class Unchecked:
+    """Rules that can't be said to have found nothing, and why."""
+
+    why: str = ""
+    names: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> list[str]:
+        """A sentence, where there are any."""
+        if not self.why:
+            return []
+        if self.names == LAST:
+            return [f"waste and the modes of frozen modules were not looked at: {self.why}"]
+        return [f"not all could be looked at to the end: {self.why}"]
+
+    def rules(self, found: set[str]) -> list[str]:
+        """All of them but what was found."""
+        return [name for name in self.names if name not in found]
+
+
+def _unchecked(
+    seen: Observation, unrepeated: str, findings: Sequence[Finding], can_begin_again: bool
+) -> Unchecked:
     if seen.raised is not None:
-        why = "the steps ended early"
-    elif any(one.rule in _BROKEN for one in findings):
-        why = "the training makes NaN or nothing at all"
-    elif seen.moved and not can_begin_again:
-        why = "what moved can't be put back without a copy"
-    else:
-        return []
-    return [f"waste and the modes of frozen modules were not looked at: {why}"]
+        return Unchecked("the steps ended early", tuple(RULES))
+    if any(one.rule in _BROKEN for one in findings):
+        return Unchecked("the training makes NaN, or runs no backward pass", tuple(RULES))
+    if unrepeated:
+        why = f"the steps can't be repeated, so causes are undecided: {unrepeated} when they were"
+        return Unchecked(why, tuple(RULES))
+    if seen.moved and not can_begin_again:
+        return Unchecked("what moved can't be put back without a copy", LAST)
+    return Unchecked()
 
 
-def _unchecked(seen: Observation, findings: Sequence[Finding], last: Sequence[str]) -> list[str]:
-    """Rules that can't be said to have found nothing."""
-    found = {one.rule for one in findings}
-    rules = RULES if seen.raised is not None else last
-    return [rule for rule in rules if rule not in found]
-
-
-def _notes(meant: Intent, by: KeptBy, unrepeated: str) -> list[str]:
+def _notes(meant: Intent, by: KeptBy) -> list[str]:
     notes = []
     if not meant.declared:
         notes.append("what is frozen was read off flags and learning rates at the beginning")
-    if unrepeated:
-        notes.append(
-            f"the steps can't be repeated, so causes are undecided: {unrepeated} when they were"
-        )
     if by == "hash":
         notes.append(
             "there is too little memory for a copy of the frozen tensors, so a hash of each was "

@@ -15,6 +15,7 @@ from torch import nn
 from bench.audit.active_calls import ActiveCalls
 from bench.audit.eager import eager
 from bench.audit.pasteable import expression
+from bench.audit.raised import NotRunAgainError, told
 from bench.audit.trial import Trial
 from bench.measure.unwrapped import unwrapped
 from bench.records import Finding
@@ -42,6 +43,8 @@ _INDIFFERENT = frozenset(
     )
 )
 
+RULES_OF_MODES = ("dropout-active", "batch-statistics")
+
 
 def mode_findings(world: World, partition: Partition) -> list[Finding]:
     """Findings `dropout-active` and `batch-statistics`, decided by running the modules.
@@ -56,6 +59,9 @@ def mode_findings(world: World, partition: Partition) -> list[Finding]:
         world: is begun once, for one step, and once more where something calls dropout or a
             BatchNorm without statistics; not at all where no frozen module can tell its mode.
         partition: of its model.
+
+    Raises:
+        NotRunAgainError: the step raised.
     """
     trials = _Trials()
     calls = _step_with(world, partition, trials.by_mode)
@@ -91,8 +97,8 @@ def _step_with(
                     hook = module.register_forward_pre_hook(trial, with_kwargs=True)
                     hooks.callback(hook.remove)
             subject.step()
-    except (Exception, SystemExit):  # whatever the user's step raises; the audit says so elsewhere
-        return None
+    except (Exception, SystemExit) as error:  # whatever the user's step raises
+        raise NotRunAgainError(f"it raised {told(error)}") from error
     return calls
 
 

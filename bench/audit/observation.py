@@ -26,7 +26,7 @@ class Trained:
         zeros: updates at a learning rate above 0 that were given zeros, which backward had brought.
         largest: absolute value in any of these gradients.
         rate: its learning rate at the last update; `warming` if a scheduler started it at 0.
-        dtype: of its values.
+        dtype: of its values; `dims` of its shape.
         moved: it differs from the beginning.
         listed: an optimizer held it at some time; `listed_now`, in the end.
         offered: an optimizer that holds it has run an update.
@@ -44,6 +44,7 @@ class Trained:
     rate: float | None = None
     warming: bool = False
     dtype: torch.dtype | None = None
+    dims: int = 0
     moved: bool = False
     listed: bool = False
     listed_now: bool = False

@@ -15,6 +15,11 @@ from bench.names import printable
 if TYPE_CHECKING:
     from types import FrameType
 
+
+class NotRunAgainError(Exception):
+    """A step that ran once raised when it was run again; the message says what."""
+
+
 _INSTALLED = tuple(str(Path(sysconfig.get_path(key)).resolve()) for key in ("purelib", "platlib"))
 _STANDARD = str(Path(traceback.__file__).resolve().parent)
 _TORCH = str(Path(torch.__file__).resolve().parent)

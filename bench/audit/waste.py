@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.audit.amounts import sized
 from bench.audit.pasteable import for_each, parameters_of, said
+from bench.audit.raised import NotRunAgainError, told
 from bench.audit.saving import saving
 from bench.audit.updates import groups_of, members
 from bench.measure.memory import storage_bytes
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
     from bench.audit.subject import Subject, World
     from strategies import Partition
 
+RULES_OF_WASTE = (
+    "gradient-pile-up",
+    "wasted-gradients",
+    "state-for-frozen",
+    "wasted-backward",
+)
 _STEPS = 4  # a pile shows in two; the others are for gradients that are cleared every other step
 
 
@@ -34,6 +41,9 @@ def wasted(world: World, partition: Partition) -> list[Finding]:
     Args:
         world: is begun up to three times.
         partition: of its model.
+
+    Raises:
+        NotRunAgainError: a step raised.
     """
     subject = world.begin()
     model = unwrapped(subject.model)
@@ -43,8 +53,6 @@ def wasted(world: World, partition: Partition) -> list[Finding]:
     if not require and not kept and not _state_of(subject, frozen):
         return []
     held = _watched(subject, model, partition)
-    if held is None:
-        return []
     findings = [*_of_gradients(held, model), *_of_state(held, model)]
     if not require:
         return findings
@@ -74,8 +82,8 @@ class _Held:
     listed: set[str]
 
 
-def _watched(subject: Subject, model: nn.Module, partition: Partition) -> _Held | None:
-    """Train a few steps and see what gradients are added to; `None` if one of them raises."""
+def _watched(subject: Subject, model: nn.Module, partition: Partition) -> _Held:
+    """Train a few steps and see what gradients are added to."""
     names = {id(find_tensor(model, name)): name for name in partition.frozen}
     parameters = distinct(model.parameters())
     step = 0
@@ -100,8 +108,8 @@ def _watched(subject: Subject, model: nn.Module, partition: Partition) -> _Held 
             subject.step()
             if step == 0:
                 first = {n: _norm(find_tensor(model, n)) for n in partition.frozen}
-    except Exception:  # of the user's: these may be more steps than were asked for
-        return None
+    except Exception as error:  # of the user's: these may be more steps than were asked for
+        raise NotRunAgainError(f"step {step + 1} raised {told(error)}") from error
     finally:
         for hook in hooks:
             hook.remove()

@@ -90,7 +90,8 @@ class _Looking:
         self._unmoved = still(places, copy_of=copy_of)
         self._waiting = set(places)
         self.seen.trained = {
-            n: Trained(dtype=t.dtype, flag=t.requires_grad) for n, t in self._now.items()
+            n: Trained(dtype=t.dtype, dims=t.dim(), flag=t.requires_grad)
+            for n, t in self._now.items()
         }
         self._first_gradients = {
             name: (gradient, gradient._version)

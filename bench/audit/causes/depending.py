@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn.modules.module import register_module_forward_hook
 
-from bench.audit.causes.words import finding, listed, module_code
+from bench.audit.causes.words import finding, listed
+from bench.audit.pasteable import for_each
 from bench.measure.stillness import same_bits
 from bench.names import printable
-from bench.records.audit import common_module
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -45,7 +45,7 @@ def depending_findings(lab: Laboratory, steps: int, names: Sequence[str]) -> lis
     if unchanged.undecided:
         return [undecided(names, unchanged.undecided)]
     if not unchanged.losses:
-        return [_unused(names, "no loss was differentiated")]
+        return [_unused(lab, names, "no loss was differentiated")]
     depends = _depends(lab, steps, names, unchanged)
     found = []
     cut_off = [name for name in names if name in depends]
@@ -53,7 +53,7 @@ def depending_findings(lab: Laboratory, steps: int, names: Sequence[str]) -> lis
         found.append(_unknown_cut(lab, steps, cut_off))
     unused = [name for name in names if name not in depends]
     if unused:
-        found.append(_unused(unused, f"changing its values leaves the loss {unchanged.how}"))
+        found.append(_unused(lab, unused, f"other values of it leave the loss {unchanged.how}"))
     return found
 
 
@@ -72,18 +72,60 @@ def flat_findings(lab: Laboratory, names: Sequence[str], seen: Observation) -> l
     flat = [name for name in names if name in depends]
     if not flat:
         return []
+    if _comes_alive(lab, steps, flat):
+        why, mend, with_others = _AT_ZERO
+    else:
+        why = (
+            "something that is flat stands between it and the loss: round, sign, a comparison, a "
+            "clamp or an activation that is saturated"
+        )
+        mend = "x = x + (torch.round(x) - x).detach()  # a straight-through estimate, for one"
+        with_others = "with other values its gradient is zero too, and the loss is another"
     return [
         finding(
             "severed",
             flat,
             f"every gradient of {listed(flat)} was zero, and the loss depends on it",
-            "something that is flat stands between it and the loss: round, sign, a comparison, a "
-            "clamp or an activation that is saturated",
-            "x = x + (torch.round(x) - x).detach()  # a straight-through estimate, for one",
-            decided_by="changing its values changes the loss",
+            why,
+            mend,
+            decided_by=with_others,
             severity="warning",
         )
     ]
+
+
+def standing_findings(lab: Laboratory, names: Sequence[str], seen: Observation) -> list[Finding]:
+    """Nothing trainable has another gradient than zeros: where it begins, or at the loss's end?"""
+    steps = max(1, min(_STEPS, seen.steps))
+    if not _comes_alive(lab, steps, names):
+        return []
+    why, mend, with_others = _AT_ZERO
+    return [
+        finding(
+            "not-updated",
+            names,
+            f"nothing trains: every gradient of {listed(names)} was zero",
+            why,
+            mend,
+            decided_by=with_others,
+            severity="warning",
+        )
+    ]
+
+
+_AT_ZERO = (
+    "it stands where nothing can move it: two factors of a product that are both 0 (A and B of an "
+    "adapter), an activation that is saturated, or the end of the loss",
+    "# begin with one of the two factors drawn at random: nn.init.normal_(factor, std=0.02)",
+    "with other values it gets a gradient",
+)
+
+
+def _comes_alive(lab: Laboratory, steps: int, names: Sequence[str]) -> bool:
+    """Whether one of them has another gradient than zeros where it begins with other values."""
+    lab.told("again with other values of what gets gradients of zero")
+    again = lab.run(steps, partial(_perturbed, names, 1.0), eager=True)
+    return any(again.trained[name].applied for name in names)
 
 
 @dataclass(frozen=True)
@@ -185,14 +227,14 @@ def _perturbed(names: Sequence[str], scale: float, _: Subject, model: nn.Module)
     yield
 
 
-def _unused(names: Sequence[str], how: str) -> Finding:
+def _unused(lab: Laboratory, names: Sequence[str], how: str) -> Finding:
+    _, model = lab.begin()
     return finding(
         "unused",
         names,
-        f"{listed(names)} got no gradient: {how}",
+        f"{listed(names)} got no gradient, and the loss does without",
         "the loss does not depend on it in the steps that were audited",
-        f"{module_code(common_module(list(names)).rpartition('.')[0])}.requires_grad_(False)"
-        "  # or let the forward pass use it",
+        f"{for_each(model, names, 'requires_grad_(False)')}  # or let the forward pass use it",
         decided_by=how,
     )
 

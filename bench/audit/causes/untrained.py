@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from bench.audit.causes.depending import flat_findings
+from bench.audit.causes.depending import flat_findings, standing_findings
 from bench.audit.causes.severed import has_no_graph, severed_findings
 from bench.audit.causes.words import finding, listed, module_code, parameters_code, verb
 from bench.audit.updates import around_updates, groups_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from torch import nn
 
@@ -51,22 +51,23 @@ def untrained_findings(lab: Laboratory, seen: Observation) -> list[Finding]:
     graph = seen.backward or not by_hand
     cut = [n for n, t in rest.items() if graph and t.listed and not t.arrived]
     found += severed_findings(lab, cut, seen)
+    flat = [n for n, t in rest.items() if t.zeros >= _OFTEN and not t.applied and not t.dropped]
     if any(trained.applied for trained in seen.trained.values()):
-        # Where nothing has another gradient than zeros, the loss is at its end.
-        flat = [n for n, t in rest.items() if t.zeros >= _OFTEN and not t.applied and not t.dropped]
-        found += flat_findings(lab, _whole_modules(flat, rest), seen)
+        found += flat_findings(lab, _not_cancelled(flat, rest), seen)
+    elif flat and not any(trained.moved for trained in seen.trained.values()):
+        found += standing_findings(lab, flat, seen)
     waiting = [n for n, t in rest.items() if t.arrived and t.listed and not t.moved]
     found += _not_updated(lab, waiting, seen)
     return found
 
 
-def _whole_modules(names: Sequence[str], among: Iterable[str]) -> list[str]:
-    """Those of `names` beside which no other parameter of their module stands in `among`.
+def _not_cancelled(names: Sequence[str], among: Mapping[str, Trained]) -> list[str]:
+    """Those of `names` that are matrices, or beside which their module has no other in `among`.
 
-    A single gradient may be zero because its terms cancel, as that of a critic's last bias.
+    The gradient of a bias may be zero because its terms cancel, as that of a critic's last one.
     """
     others = {name.rpartition(".")[0] for name in among if name not in names}
-    return [name for name in names if name.rpartition(".")[0] not in others]
+    return [name for name in names if among[name].dims > 1 or name.rpartition(".")[0] not in others]
 
 
 def _trains(trained: Trained) -> bool:
@@ -183,7 +184,7 @@ def _not_updated(lab: Laboratory, names: Sequence[str], seen: Observation) -> li
     still = [n for n in still if n not in warming]
     if still and lab.meant.declared:
         found.append(_rate_zero(still))
-    elif still and len(still) == len(seen.trained):
+    elif still and not any(trained.moved for trained in seen.trained.values()):
         found.append(_rate_zero(still, "warning"))  # nobody means to train nothing at all
     return found
 
