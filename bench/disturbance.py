@@ -49,10 +49,17 @@ def marks(cell: Cell, machine: Machine) -> list[Marks]:
 
 
 def shares(run: Run) -> dict[Mark, float]:
-    """The share of a run's turns that has each mark; what no turn has is left out."""
+    """The share of a run's turns that has each mark; what no turn has is left out.
+
+    A GPU's driver is asked who else is there in some turns only: the share is of those.
+    """
     turns = [turn for cell in run.cells for turn in marks(cell, run.machine)]
     counts = Counter(mark for turn in turns for mark in turn)
-    return {mark: count / len(turns) for mark, count in counts.items()}
+    asked = sum(1 for _ in _column(run, "foreign_processes"))
+    return {
+        mark: count / (asked if mark == "foreign processes" else len(turns))
+        for mark, count in counts.items()
+    }
 
 
 def brakes(run: Run) -> list[str]:

@@ -17,7 +17,6 @@ import torch
 
 from bench.measure.clock import Clock, DeviceClock, HostClock
 from bench.measure.telemetry.nvml import session
-from strategies import suggest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -140,7 +139,8 @@ def choose(
         wanted = torch.device(name)
     except RuntimeError:
         raise DeviceError(
-            f"there is no device called '{name}'; " + suggest(name, ["cpu", "cuda", "auto", "mps"])
+            f"there is no device called '{name}'; use cpu, cuda, cuda:N, another accelerator of "
+            "torch (mps, xpu), or auto"
         ) from None
     if wanted.type == "cpu":
         return Device(torch.device("cpu"))

@@ -15,6 +15,12 @@ _LEAST_SHARE = 0.01  # of the turns: fewer are an accident
 _GIB = 2**30
 
 _FAIR = "Turns in random order keep the ratios fair; read the milliseconds as an upper bound."
+_TOO_FEW = "Some cells lived only once, too seldom for random order to even that out."
+
+
+def _fair(run: Run) -> str:
+    lived = [cell.summary.lives for cell in run.cells if cell.summary is not None]
+    return _TOO_FEW if lived and min(lived) < 2 else _FAIR
 
 
 def disturbances(run: Run) -> list[str]:
@@ -23,7 +29,7 @@ def disturbances(run: Run) -> list[str]:
     notes = (
         _throttled(run, marked.get("throttled")),
         _foreign(run, marked.get("foreign processes")),
-        _stolen(marked.get("stolen time", 0.0)),
+        _stolen(run, marked.get("stolen time", 0.0)),
         _quota(run, marked.get("quota", 0.0)),
         _switches(run),
     )
@@ -36,7 +42,7 @@ def _throttled(run: Run, share: float | None) -> str | None:
     return (
         f"The GPU's clock was held down in {percent(share)} of the turns "
         f"({', '.join(brakes(run))}), however often they were taken again; see to its cooling and "
-        f"power. {_FAIR}"
+        f"power. {_fair(run)}"
     )
 
 
@@ -53,16 +59,16 @@ def _foreign(run: Run, share: float | None) -> str | None:
     )
     return (
         f"{count} of others {verb} on the GPU in {percent(share)} of the turns, {size}. If it "
-        f"computes meanwhile, it takes time from every cell. {_FAIR}"
+        f"computes meanwhile, it takes time from every cell. {_fair(run)}"
     )
 
 
-def _stolen(share: float) -> str | None:
+def _stolen(run: Run, share: float) -> str | None:
     if share < _LEAST_SHARE:
         return None
     return (
         f"The machine's host gave its processors to others in {percent(share)} of the turns. "
-        f"{_FAIR}"
+        f"{_fair(run)}"
     )
 
 
@@ -93,5 +99,5 @@ def _switches(run: Run) -> str | None:
         return None
     return (
         f"Other work shared the processor: it was taken away {number(middle, 2)} times a turn in "
-        f"the median cell. {_FAIR}"
+        f"the median cell. {_fair(run)}"
     )

@@ -42,7 +42,8 @@ _COLUMNS = (
 
 _HOW_TO_READ = (
     "Each row trains the same model on the same batches, and differs only in how the frozen part "
-    "is kept from being updated; brackets hold a confidence interval over fresh processes. "
+    "is kept from being updated; brackets hold a confidence interval over fresh processes, "
+    "or a question mark where too few of them leave none that says anything. "
     "`÷ full` is the time relative to training everything within the same rounds, so 0.50 is twice "
     "as fast, and *FLOPs allow* is that ratio if time followed the counted FLOPs alone. "
     "The verdict says what training did: `ok` kept the frozen part bitwise and gave the rest its "

@@ -33,17 +33,17 @@ def number(value: float, significant: int = 3) -> str:
 
 
 def milliseconds(seconds: Interval | None, *, bounds: bool = True) -> str:
-    """Seconds as milliseconds: `9.03 [8.90, 9.12]`."""
+    """Seconds as milliseconds: `9.03 [8.90, 9.12]`; `9.03 [?]` where no interval is known."""
     if seconds is None:
         return ABSENT
     value = seconds.value / MILLI
     digits = places(value)
     text = f"{value:.{digits}f}"
-    if bounds and says_nothing(seconds):
+    if not bounds:
+        return text
+    if seconds.low is None or seconds.high is None or says_nothing(seconds):
         return f"{text} [?]"
-    if bounds and seconds.low is not None and seconds.high is not None:
-        text += f" [{seconds.low / MILLI:.{digits}f}, {seconds.high / MILLI:.{digits}f}]"
-    return text
+    return f"{text} [{seconds.low / MILLI:.{digits}f}, {seconds.high / MILLI:.{digits}f}]"
 
 
 def _ratio_places(ratio: Interval) -> int:
@@ -60,7 +60,7 @@ def says_nothing(value: Interval) -> bool:
 
 
 def ratio(value: Interval | None) -> str:
-    """A ratio with its interval: `0.34 [0.32, 0.36]`; `0.34 [?]` where that says nothing."""
+    """A ratio with its interval: `0.34 [0.32, 0.36]`; `0.34 [?]` where none says anything."""
     return _with_interval(value, " [?]", lambda at, low, high: f" [{low:{at}}, {high:{at}}]")
 
 
@@ -82,10 +82,8 @@ def _with_interval(
         return ABSENT
     at = f".{_ratio_places(value)}f"
     text = f"{value.value:{at}}"
-    if says_nothing(value):
+    if value.low is None or value.high is None or says_nothing(value):
         return text + unknown
-    if value.low is None or value.high is None:
-        return text
     return text + bounds(at, value.low, value.high)
 
 

@@ -9,12 +9,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner, Result
 
 from bench import store
+from bench.__main__ import main as outermost
 from bench.cli import main
 from bench.records import SCHEMA
 
@@ -467,3 +469,16 @@ def test_an_accelerator_has_more_time_unless_it_is_said(
 
     assert freezebench("run", *arguments).exit_code == 2
     assert asked[0].budget == budget
+
+
+def test_an_interruption_while_commands_are_imported_ends_quietly(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Interrupted(ModuleType):
+        def __getattr__(self, name: str) -> None:
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "bench.cli", Interrupted("bench.cli"))
+    with pytest.raises(SystemExit) as ended:
+        outermost()
+    assert ended.value.code == 130

@@ -152,6 +152,22 @@ def test_others_on_the_gpu_are_named_by_count_and_memory(
     assert said in note
 
 
+def test_others_on_the_gpu_are_a_share_of_the_turns_in_which_the_driver_was_asked(run_with) -> None:
+    run = run_with(foreign_processes=[1, None, None, 0], foreign_bytes=[GIB, None, None, 0])
+    (note,) = disturbances(run)
+    assert "on the GPU in 50% of the turns" in note
+
+
+@pytest.mark.parametrize(("lives", "fair"), [(1, False), (2, True)])
+def test_ratios_of_cells_that_lived_once_are_not_called_fair(run_with, lives, fair) -> None:
+    run = run_with(stolen_seconds=[1.0] * 4)
+    cell = run.cells[0]
+    cell = replace(cell, summary=replace(cell.summary, lives=lives))
+    (note,) = disturbances(replace(run, cells=[cell]))
+    assert ("keep the ratios fair" in note) == fair
+    assert ("lived only once" in note) != fair
+
+
 def test_stolen_time_is_told_with_its_share(run_with) -> None:
     (note,) = disturbances(run_with(stolen_seconds=[1.0, 0.0, 0.0, 0.0]))
     assert "gave its processors to others in 25% of the turns" in note
