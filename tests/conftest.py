@@ -4,6 +4,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
+
+# A busy machine is no failure: nothing here has a deadline.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

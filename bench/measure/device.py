@@ -17,6 +17,7 @@ import torch
 
 from bench.measure.clock import Clock, DeviceClock, HostClock
 from bench.measure.telemetry.nvml import session
+from strategies import suggest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -139,8 +140,12 @@ def choose(
         wanted = torch.device(name)
     except RuntimeError:
         raise DeviceError(
-            f"there is no device called '{name}'; use cpu, cuda, cuda:N, another accelerator of "
-            "torch (mps, xpu), or auto"
+            f"there is no device called '{name}'; "
+            + (
+                "torch calls it cuda, mps or xpu, and auto takes what is there"
+                if name.startswith("gpu")
+                else suggest(name, ["cpu", "cuda", "auto", "mps"])
+            )
         ) from None
     if wanted.type == "cpu":
         return Device(torch.device("cpu"))

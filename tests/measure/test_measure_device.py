@@ -137,3 +137,8 @@ def test_an_accelerator_that_does_not_count_has_no_peaks_rather_than_zeros(
 
 def test_a_cpu_tells_how_much_memory_there_is() -> None:
     assert choose("cpu").memory_bytes() > 2**20
+
+
+def test_a_gpu_is_told_what_torch_calls_it() -> None:
+    with pytest.raises(DeviceError, match="torch calls it cuda, mps or xpu"):
+        choose("gpu:0")
