@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 import copy
-import itertools
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,11 +12,6 @@ from torch.utils.checkpoint import checkpoint
 from trainings import Conv, Mlp, audited, freeze, inputs_of, plain, rules
 
 from bench.audit import Rewound, Subject, audit
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from bench.records import Audit
 
 
 class Cut(Mlp):
@@ -510,106 +504,6 @@ def test_learning_rates_that_are_all_0_are_a_warning_though_nothing_was_declared
     assert [(one.rule, one.severity) for one in found.findings] == [("not-updated", "warning")]
 
 
-class Product(nn.Module):
-    """An adapter of two factors beside a frozen layer."""
-
-    def __init__(self, first: float) -> None:
-        super().__init__()
-        self.body = nn.Linear(4, 4).requires_grad_(False)
-        self.down = nn.Parameter(torch.full((2, 4), first))
-        self.up = nn.Parameter(torch.zeros(4, 2))
-        self.bias = nn.Parameter(torch.zeros(4))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.body(x) + x @ self.down.T @ self.up.T + self.bias
-
-
-def factors(first: float, *, bias: bool) -> Subject:
-    model = Product(first)
-    model.bias.requires_grad_(bias)
-    trained = [p for p in model.parameters() if p.requires_grad]
-    return plain(model, torch.optim.AdamW(trained, lr=0.1), ("body",) if bias else ("body", "bias"))
-
-
-def test_two_factors_that_are_both_0_are_where_nothing_can_move_them() -> None:
-    (found,) = audited(lambda: factors(0.0, bias=True)).findings
-    assert (found.rule, found.severity, found.where) == ("severed", "warning", ["down", "up"])
-    assert "two factors of a product" in found.why
-    assert "round" not in found.mend
-
-
-def test_a_training_in_which_nothing_gets_another_gradient_than_zeros_is_a_warning() -> None:
-    (found,) = audited(lambda: factors(0.0, bias=False)).findings
-    assert (found.rule, found.severity, found.where) == ("not-updated", "warning", ["down", "up"])
-    assert found.what.startswith("nothing trains: ")
-
-
-@pytest.mark.parametrize("bias", [True, False])
-def test_one_factor_that_is_0_is_moved_by_the_other(bias: bool) -> None:
-    assert audited(lambda: factors(0.5, bias=bias)).findings == []
-
-
-class Rounded(nn.Linear):
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return nn.functional.linear(x, torch.round(self.weight * 16) / 16, self.bias)
-
-
-@pytest.mark.parametrize("decay", [0.0, 0.01])
-def test_a_rounded_weight_is_cut_off_though_its_bias_trains(decay: float) -> None:
-    def make() -> Subject:
-        model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), Rounded(8, 8), nn.Linear(8, 2))
-        freeze(model[0])
-        trained = [p for p in model.parameters() if p.requires_grad]
-        return plain(model, torch.optim.AdamW(trained, lr=0.01, weight_decay=decay), ("0",))
-
-    (found,) = audited(make).findings
-    assert (found.rule, found.where) == ("severed", ["2.weight"])
-    assert "straight-through" in found.mend
-
-
-def unused_parts() -> Subject:
-    model = Mlp()
-    model.aux = nn.Linear(3, 3)
-    model.extra = nn.Module()
-    model.extra.level, model.extra.used = (nn.Parameter(torch.ones(3)) for _ in range(2))
-    model.register_forward_hook(lambda _, __, output: output * model.extra.used)
-    freeze(model.body)
-    return plain(model, torch.optim.Adam(model.parameters()), ("body",))
-
-
-def test_the_mend_of_what_is_unused_freezes_that_and_nothing_else() -> None:
-    (found,) = [f for f in audited(unused_parts).findings if f.rule == "unused"]
-    model = unused_parts().model
-    before = {name for name, p in model.named_parameters() if p.requires_grad}
-
-    exec(found.mend, {"model": model})  # as a user pastes it
-
-    after = {name for name, p in model.named_parameters() if p.requires_grad}
-    assert before - after == {"aux.weight", "aux.bias", "extra.level"} == set(found.where)
-
-
-def test_a_rate_of_0_is_a_warning_beside_what_is_unused() -> None:
-    def make() -> Subject:
-        subject = unused_parts()
-        return plain(subject.model, torch.optim.SGD(subject.model.parameters(), lr=0.0))
-
-    assert ("not-updated", "warning") in [(f.rule, f.severity) for f in audited(make).findings]
-
-
-def test_a_trainable_that_did_not_move_and_has_no_finding_is_named_in_a_note() -> None:
-    def make() -> Subject:
-        model = Mlp()
-        model.extra = nn.Parameter(torch.zeros(()))  # a scalar whose gradient cancels
-        freeze(model.stem)
-        model.register_forward_hook(lambda _, __, output: output + model.extra - model.extra)
-        trained = [p for p in model.parameters() if p.requires_grad]
-        return plain(model, torch.optim.SGD(trained, 0.1))
-
-    found = audited(make)
-    assert rules(found) == []
-    assert found.notes[-1] == "1 of 7 trainable parameters did not move: 'extra'"
-
-
 def test_several_names_take_verbs_in_the_plural() -> None:
     (found,) = audited(at_rate_zero).findings
     assert len(found.where) > 1
@@ -673,113 +567,3 @@ def test_gradients_left_from_before_are_no_training() -> None:
         return Subject(model, [optimizer], optimizer.step)
 
     assert rules(audited(make)) == ["no-backward"]
-
-
-class AnyOrder(nn.Module):
-    """Adds up in another order each time, as atomic additions on a GPU do."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.moods = itertools.cycle(
-            [1.0, 1 + 3e-5, 1 - 3e-5, 1 + 8e-5, 1 - 2e-5, 1 + 1e-5, 1 + 5e-5]
-        )
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x * (1 + next(self.moods))
-
-
-@pytest.mark.parametrize(("reached", "expected"), [(False, ["unused"]), (True, ["severed"])])
-def test_a_loss_in_which_no_two_repetitions_agree_is_not_taken_for_one_that_changes(
-    reached: bool, expected: list[str]
-) -> None:
-    order = AnyOrder()
-
-    def make() -> Subject:
-        model = Mlp()
-        model.level = nn.Parameter(torch.randn(8))
-        optimizer = torch.optim.SGD(model.parameters(), 0.1)
-        x = torch.randn(6, 4)
-
-        def step() -> None:
-            optimizer.zero_grad()
-            features = model.stem(x)
-            features = features + model.level.detach() if reached else features
-            order(model.head(model.body(features.tanh()))).square().mean().backward()
-            optimizer.step()
-
-        freeze(model.body)
-        return Subject(model, [optimizer], step, ("body",))
-
-    found = audited(make)
-
-    assert rules(found) == expected
-    assert next(f for f in found.findings if f.severity != "notice").where == ["level"]
-
-
-def with_a_level(
-    forward: Callable[[Mlp, torch.Tensor, torch.Tensor], torch.Tensor],
-    inputs: Callable[[], torch.Tensor] | None = None,
-) -> Subject:
-    """A `level` that gets no gradient, whatever `forward` makes of it."""
-    model = Mlp()
-    model.level = nn.Parameter(torch.arange(8.0) / 4)
-    freeze(model.body)
-    optimizer = torch.optim.SGD(model.parameters(), 0.01)
-    x = torch.randn(6, 4)
-
-    def step() -> None:
-        optimizer.zero_grad()
-        forward(model, model.level, x if inputs is None else inputs()).square().mean().backward()
-        optimizer.step()
-
-    return Subject(model, [optimizer], step, ("body",))
-
-
-def alarms(found: Audit) -> list[tuple[str, str, list[str]]]:
-    return [(f.rule, f.severity, f.where) for f in found.findings if f.severity != "notice"]
-
-
-READ = {
-    "not at all": lambda model, level, x: model(x),
-    "behind a list": lambda model, level, x: model(x) + sum(level.tolist()),
-}
-
-
-@pytest.mark.parametrize("read", READ)
-@pytest.mark.parametrize("count", [10_000, 40], ids=["endless", "running out"])
-def test_whether_a_loss_depends_on_it_is_undecided_where_batches_are_others_each_time(
-    read: str, count: int
-) -> None:
-    batches = (batch for batch in torch.randn(count, 6, 4))  # can't be wound back
-
-    found = audited(lambda: with_a_level(READ[read], lambda: next(batches)), "rewound")
-
-    assert alarms(found) == [("severed", "warning", ["level"])]
-
-
-@pytest.mark.parametrize("rare", [2, 5, 7, 11])
-def test_a_last_bit_that_differs_once_in_a_while_is_no_dependence(rare: int) -> None:
-    calls = itertools.count()
-
-    def forward(model: Mlp, level: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        return model(x) * (1.0 if next(calls) % rare else 1 + 2e-7)
-
-    assert alarms(audited(lambda: with_a_level(forward))) == [("unused", "warning", ["level"])]
-
-
-def test_a_loss_that_vanishes_with_other_values_depends_on_them() -> None:
-    def forward(model: Mlp, level: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        scale = level.detach().sum()
-        if scale < 0.1 or scale > 8:
-            raise ValueError("no such scale")
-        return model(x)
-
-    assert alarms(audited(lambda: with_a_level(forward))) == [("severed", "error", ["level"])]
-
-
-@pytest.mark.parametrize("width", [1.0, 3.0, 40.0])
-def test_what_only_a_large_change_reaches_is_a_dependence(width: float) -> None:
-    def forward(model: Mlp, level: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        return model(x) + torch.floor(level.detach().sum() / width)
-
-    assert alarms(audited(lambda: with_a_level(forward))) == [("severed", "error", ["level"])]
