@@ -30,12 +30,20 @@ def draw(run: Run) -> Figure:
         figure, made = facets(
             run,
             "Time of a training step",
-            "Pale: the verdict is not ok, so this time bought something else than was asked for.",
+            "Pale: the verdict is not ok, so this time bought something else than was asked for."
+            f"{_unmarked(run)}",
             _legend(),
         )
         for facet in made:
             _facet(facet)
         return figure
+
+
+def _unmarked(run: Run) -> str:
+    totals = [seconds(cell, "total") for cell in run.cells]
+    if all(total is None or total.low is not None for total in totals):
+        return ""
+    return " Without a mark at its end: lived only once, so there is no interval."
 
 
 def _legend() -> list[Entry]:
@@ -54,9 +62,9 @@ def _facet(facet: Facet) -> None:
         if (total := seconds(cell, "total")) is not None
     ]
     values = [total.value / _MILLI for _, total in totals]
-    axes.plot(
-        values, [height for height, _ in totals], "|", color=look.INK, ms=7, mew=1.3, zorder=4
-    )
+    known = [(total.value / _MILLI, height) for height, total in totals if total.low is not None]
+    if known:
+        axes.plot(*zip(*known, strict=True), "|", color=look.INK, ms=7, mew=1.3, zorder=4)
     bounded = [
         (height, total.low / _MILLI, total.high / _MILLI)
         for height, total in totals

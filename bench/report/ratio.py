@@ -34,7 +34,7 @@ def draw(run: Run) -> Figure:
             run,
             "Time relative to full",
             "Left of 1 is faster. The gap from | to the point is what the FLOPs promise and the "
-            "clock does not give. Pale: the verdict is not ok.",
+            f"clock does not give. Pale: the verdict is not ok.{_hollow(run)}",
             _legend(),
         )
         limits = _limits(run)
@@ -42,6 +42,13 @@ def draw(run: Run) -> Figure:
             _facet(facet)
             _axis(facet.axes, limits)
         return figure
+
+
+def _hollow(run: Run) -> str:
+    shown = [ratio(cell, phase) for cell in run.cells for phase in _PHASES]
+    if all(value is None or value.low is not None for value in shown):
+        return ""
+    return " Hollow: lived only once, so there is no interval."
 
 
 def _limits(run: Run) -> tuple[float, float]:
@@ -101,12 +108,12 @@ def _facet(facet: Facet) -> None:
         if bounded:
             ys, lows, highs, shades = zip(*bounded, strict=True)
             axes.hlines(ys, lows, highs, colors=shades, zorder=3, lw=_INTERVAL, alpha=_ALPHA)
-        if rows:
-            ys, values, _, shades = zip(*rows, strict=True)
-            points = [value.value for value in values]
+        for y, value, _, shade in rows:
+            face, edge = ("white", shade) if value.low is None else (shade, "white")
             axes.scatter(
-                points, ys, marker=marker, c=shades, s=16, edgecolors="white", lw=0.5, zorder=4
-            )
+                value.value, y, marker=marker, c=[face], s=16, edgecolors=[edge],
+                lw=1.1 if value.low is None else 0.5, zorder=4,
+            )  # fmt: skip
 
 
 def _legend() -> list[Entry]:

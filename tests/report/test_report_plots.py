@@ -59,6 +59,13 @@ def test_plots_render_where_no_interval_is_known(make_run, plot):
     _draw(plot, make_run(lives=1, midway=None))
 
 
+@pytest.mark.parametrize("plot", ["ratio", "phases"])
+@pytest.mark.parametrize("lives", [1, 4])
+def test_a_time_without_an_interval_looks_and_is_told_otherwise(make_run, plot, lives):
+    svg = render(_draw(plot, make_run(lives=lives)), "svg").decode()
+    assert ("lived only once" in svg) == (lives == 1)
+
+
 @plots
 def test_plots_render_where_workloads_have_different_strategies(make_run, make_cell, plot):
     cells = [make_cell("policy", "full", "reference"), make_cell("adapter", "detach")]
