@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -14,16 +14,16 @@ from bench.audit.findings import findings_of
 from bench.audit.flags import Flags
 from bench.audit.intent import intent
 from bench.audit.kept import frozen_places, still
-from bench.audit.modes import RULES_OF_MODES, mode_findings
+from bench.audit.modes import mode_findings
 from bench.audit.raised import NotRunAgainError
 from bench.audit.raised import told as told_error
 from bench.audit.subject import AuditError
-from bench.audit.waste import RULES_OF_WASTE, wasted
+from bench.audit.unchecked import LAST, Unchecked, unchecked_by
+from bench.audit.waste import wasted
 from bench.audit.watching import watch_steps
 from bench.measure.stillness import how_to_keep
 from bench.measure.unwrapped import unwrapped
 from bench.records import Audit
-from bench.rules import RULES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,9 +34,6 @@ if TYPE_CHECKING:
     from bench.records import Finding, KeptBy
 
 _PATIENCE = 26  # further steps that may pass until accumulated gradients are applied
-
-# Nobody asks what a training costs, or how its modules answer, that makes NaN or nothing at all.
-_BROKEN = ("non-finite", "zero-times-inf", "no-backward")
 
 
 def audit(
@@ -107,7 +104,12 @@ def _audited(
     del subject, model, frozen, averages, parameter  # another one may take their memory
     caused, unrepeated = findings_of(world, meant, kept, seen, told)
     findings += caused
-    unchecked = _unchecked(seen, unrepeated, [*broken, *findings], by == "copy" or copy_of is None)
+    unchecked = unchecked_by(
+        seen,
+        unrepeated,
+        [*broken, *findings],
+        can_begin_again=by == "copy" or copy_of is None,
+    )
     if not unchecked.why:
         told("counting what is wasted")
         try:
@@ -135,46 +137,6 @@ def _audited(
         else f"step {seen.steps + 1} raised {told_error(seen.raised)}",
         unchecked=unchecked.rules({one.rule for one in findings}),
     )
-
-
-LAST = (*RULES_OF_WASTE, *RULES_OF_MODES)
-"""Looked at last, in steps of their own."""
-
-
-@dataclass(frozen=True)
-class Unchecked:
-    """Rules that can't be said to have found nothing, and why."""
-
-    why: str = ""
-    names: tuple[str, ...] = ()
-
-    @property
-    def notes(self) -> list[str]:
-        """A sentence, where there are any."""
-        if not self.why:
-            return []
-        if self.names == LAST:
-            return [f"waste and the modes of frozen modules were not looked at: {self.why}"]
-        return [f"not all could be looked at to the end: {self.why}"]
-
-    def rules(self, found: set[str]) -> list[str]:
-        """All of them but what was found."""
-        return [name for name in self.names if name not in found]
-
-
-def _unchecked(
-    seen: Observation, unrepeated: str, findings: Sequence[Finding], can_begin_again: bool
-) -> Unchecked:
-    if seen.raised is not None:
-        return Unchecked("the steps ended early", tuple(RULES))
-    if any(one.rule in _BROKEN for one in findings):
-        return Unchecked("the training makes NaN, or runs no backward pass", tuple(RULES))
-    if unrepeated:
-        why = f"the steps can't be repeated, so causes are undecided: {unrepeated} when they were"
-        return Unchecked(why, tuple(RULES))
-    if seen.moved and not can_begin_again:
-        return Unchecked("what moved can't be put back without a copy", LAST)
-    return Unchecked()
 
 
 def _notes(meant: Intent, by: KeptBy) -> list[str]:

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bench.cli.exits import CELL_FAILED, FINDING, INTERRUPTED
+
 if TYPE_CHECKING:
     from bench.audit_study.outcome import Outcome
     from bench.audit_study.score import Line
 
-SEEDS = click.IntRange(0, 2**32 - 1)
-FAILED = 3
-INTERRUPTED = 130
 SEED = 20
 """That what is kept in `results/` was audited with; `bench.audit_study.set_up` imports torch."""
 
@@ -86,7 +85,7 @@ def main(
         raise click.exceptions.Exit(INTERRUPTED) from None
     except BrokenProcessPool:
         click.echo("a process was killed, mostly for memory; give fewer --jobs", err=True)
-        raise click.exceptions.Exit(FAILED) from None
+        raise click.exceptions.Exit(CELL_FAILED) from None
     if unseen or seed != SEED:
         click.echo("\n".join(_told(line) for line in lines(document.outcomes)))
     elif not only:
@@ -96,7 +95,7 @@ def main(
         except OSError as error:
             raise click.UsageError(f"{results} can't be written: {error.strerror}") from error
     if not all(one.faultless for one in document.outcomes):
-        raise click.exceptions.Exit(1)
+        raise click.exceptions.Exit(FINDING)
 
 
 def _tell(outcome: Outcome, *, in_full: bool) -> None:

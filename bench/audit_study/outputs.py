@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -10,6 +9,7 @@ import msgspec
 from bench.audit_study.observe import PROCESSOR
 from bench.audit_study.outcome import Outcome  # noqa: TC001  msgspec reads annotations
 from bench.audit_study.report import Elsewhere, report
+from bench.store import slug
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,7 +49,7 @@ def write(results: Path, document: Document) -> list[Path]:
     folder = results / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     main = folder / "audit-study.json"
-    file = main if document.device == PROCESSOR else folder / f"on-{_slug(document.device)}.json"
+    file = main if document.device == PROCESSOR else folder / f"on-{slug(document.device)}.json"
     file.write_bytes(msgspec.json.format(msgspec.json.encode(document)) + b"\n")
     if not main.exists():
         return [file]
@@ -76,7 +76,3 @@ def _elsewhere(file: Path) -> Elsewhere:
     return Elsewhere(
         file.name, document.device, document.torch, document.outcomes, document.left_out
     )
-
-
-def _slug(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")

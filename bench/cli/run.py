@@ -42,7 +42,7 @@ BUDGET, LARGER_BUDGET = 90.0, 300.0
 @click.option("--precision", type=Precision(), default="5%", show_default=True,
               help="Stop when the ratios of backward and total to `full` are known this well.")  # fmt: skip
 @click.option("--budget", type=Seconds(), show_default="90 on cpu, 300 elsewhere, where workloads are larger",
-              help="Stop measuring after so many seconds; at least half of them go into timing.")  # fmt: skip
+              help="Stop measuring after so many seconds; timing gets half of them at least, however long the survey took.")  # fmt: skip
 @click.option("--steps", type=click.IntRange(min=1), default=5, show_default=True,
               help="Training steps after which drift is read.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(min=0, max=2**32 - 1), default=0, show_default=True)
@@ -79,7 +79,7 @@ def run(
                     before = replace(before, request=_renewed(context, before.request, asked))
                     carry_out = session.resume(folder, before, progress)
                 else:
-                    request = Request(compile=compile_model, **with_budget(asked))
+                    request = Request(compile=compile_model, **_with_budget(asked))
                     folder, carry_out = session.begin(request, results, progress)
                 finished = carry_out()
             show(finished, folder)
@@ -93,7 +93,7 @@ def run(
     sys.exit(CELL_FAILED if failed else DONE)
 
 
-def with_budget(asked: dict[str, Any]) -> dict[str, Any]:
+def _with_budget(asked: dict[str, Any]) -> dict[str, Any]:
     """What was asked for, with the device's own budget where none was given."""
     usual = BUDGET if asked["device"] == "cpu" else LARGER_BUDGET
     return {**asked, "budget": usual if asked["budget"] is None else asked["budget"]}

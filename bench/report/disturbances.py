@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bench.disturbance import brakes, foreigners, held_back_seconds, shares
+from bench.report.reading import lived_once
 from bench.report.units import duration, number, percent
 
 if TYPE_CHECKING:
@@ -19,8 +20,7 @@ _TOO_FEW = "Some cells lived only once, too seldom for random order to even that
 
 
 def _fair(run: Run) -> str:
-    lived = [cell.summary.lives for cell in run.cells if cell.summary is not None]
-    return _TOO_FEW if lived and min(lived) < 2 else _FAIR
+    return _TOO_FEW if lived_once(run) else _FAIR
 
 
 def disturbances(run: Run) -> list[str]:

@@ -9,7 +9,7 @@ from matplotlib.patches import Patch
 
 from bench.report import look
 from bench.report.facets import Facet, facets, say, untimed
-from bench.report.reading import reference, seconds
+from bench.report.reading import lived_once, reference, seconds
 from bench.report.units import INTERVAL
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bench.report.sheet import Entry
 
 _COLOURS = {"forward": look.SKY, "backward": look.BLUE, "update": look.ORANGE}
+_UNMARKED = " Without a mark at its end: lived only once, so there is no interval."
 _MILLI = 1e-3
 _HEADROOM = 1.06
 _LONGEST = 1.5  # an interval may take the axis at most this much beyond the slowest strategy
@@ -31,19 +32,12 @@ def draw(run: Run) -> Figure:
             run,
             "Time of a training step",
             "Pale: the verdict is not ok, so this time bought something else than was asked for."
-            f"{_unmarked(run)}",
+            + (_UNMARKED if lived_once(run) else ""),
             _legend(),
         )
         for facet in made:
             _facet(facet)
         return figure
-
-
-def _unmarked(run: Run) -> str:
-    totals = [seconds(cell, "total") for cell in run.cells]
-    if all(total is None or total.low is not None for total in totals):
-        return ""
-    return " Without a mark at its end: lived only once, so there is no interval."
 
 
 def _legend() -> list[Entry]:

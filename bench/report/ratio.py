@@ -10,7 +10,7 @@ from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
 
 from bench.report import look
 from bench.report.facets import Facet, facets, say, untimed
-from bench.report.reading import ideal, is_reference, ratio
+from bench.report.reading import ideal, is_reference, lived_once, ratio
 from bench.report.units import INTERVAL, TIMES
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bench.report.sheet import Entry
 
 _PHASES = {"total": (look.BLUE, "o", -0.17), "backward": (look.ORANGE, "D", 0.17)}
+_HOLLOW = " Hollow: lived only once, so there is no interval."
 _INTERVAL, _ALPHA = 5.5, 0.4  # width in points and opacity
 _TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 10, 20, 50, 100)
 _DECADES = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100)  # where those would touch
@@ -34,7 +35,8 @@ def draw(run: Run) -> Figure:
             run,
             "Time relative to full",
             "Left of 1 is faster. The gap from | to the point is what the FLOPs promise and the "
-            f"clock does not give. Pale: the verdict is not ok.{_hollow(run)}",
+            "clock does not give. Pale: the verdict is not ok."
+            + (_HOLLOW if lived_once(run) else ""),
             _legend(),
         )
         limits = _limits(run)
@@ -42,13 +44,6 @@ def draw(run: Run) -> Figure:
             _facet(facet)
             _axis(facet.axes, limits)
         return figure
-
-
-def _hollow(run: Run) -> str:
-    shown = [ratio(cell, phase) for cell in run.cells for phase in _PHASES]
-    if all(value is None or value.low is not None for value in shown):
-        return ""
-    return " Hollow: lived only once, so there is no interval."
 
 
 def _limits(run: Run) -> tuple[float, float]:
@@ -108,11 +103,14 @@ def _facet(facet: Facet) -> None:
         if bounded:
             ys, lows, highs, shades = zip(*bounded, strict=True)
             axes.hlines(ys, lows, highs, colors=shades, zorder=3, lw=_INTERVAL, alpha=_ALPHA)
-        for y, value, _, shade in rows:
-            face, edge = ("white", shade) if value.low is None else (shade, "white")
+        if rows:
+            ys, values, _, shades = zip(*rows, strict=True)
+            known = [value.low is not None for value in values]
             axes.scatter(
-                value.value, y, marker=marker, c=[face], s=16, edgecolors=[edge],
-                lw=1.1 if value.low is None else 0.5, zorder=4,
+                [value.value for value in values], ys, marker=marker, s=16, zorder=4,
+                c=[shade if there else "white" for shade, there in zip(shades, known, strict=True)],
+                edgecolors=["white" if t else s for s, t in zip(shades, known, strict=True)],
+                linewidths=[0.5 if there else 1.1 for there in known],
             )  # fmt: skip
 
 

@@ -58,6 +58,11 @@ def seconds(cell: Cell, phase: str) -> Interval | None:
     return cell.summary.phases[phase].seconds
 
 
+def lived_once(run: Run) -> bool:
+    """Whether a cell was timed in one life alone, so that its times have no interval."""
+    return any(cell.summary is not None and cell.summary.lives < 2 for cell in run.cells)
+
+
 def ratio(cell: Cell, phase: str) -> Interval | None:
     """A phase's ratio to `full`, or `None` where one of the two was not timed."""
     if cell.summary is None or phase not in cell.summary.phases:

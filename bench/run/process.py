@@ -72,10 +72,8 @@ class ForkedWorker:
         resource_tracker.ensure_running()
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            with (
-                interruption.held_back(),
-                _children,
-            ):  # half started, the worker would end with a traceback
+            # Half started, the worker would end with a traceback.
+            with interruption.held_back(), _children:
                 self._process.start()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)

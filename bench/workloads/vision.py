@@ -63,8 +63,9 @@ def vision(name: str, options: Options, *, meta: bool = False) -> Workload:
         made = (name, weights, options.seed)
         model = _models.get((*made, torch.get_default_dtype()), partial(_built, *made))
     side = _SIDE.get(name, 224) if weights is None else weights.transforms.keywords["crop_size"]
-    asked = (options.batch or _BATCH, side, _classes(weights), options.seed)
-    batches = _on_meta(*asked) if meta else _data.get(asked, partial(_batches, *asked))
+    size = options.batch or _BATCH
+    asked = (size, side, _classes(weights), options.seed)
+    batches = _on_meta(size, side) if meta else _data.get(asked, partial(_batches, *asked))
     return Workload(
         model,
         batches,
@@ -205,7 +206,7 @@ def _architecture(name: str, weights: Any) -> dict[str, Any]:
     return like
 
 
-def _on_meta(batch_size: int, side: int, _classes: int, _seed: int) -> list[tuple[Tensor, Tensor]]:
+def _on_meta(batch_size: int, side: int) -> list[tuple[Tensor, Tensor]]:
     shape = (batch_size, 3, side, side)
     labels = torch.empty(batch_size, dtype=torch.int64, device="meta")
     return [(torch.empty(shape, device="meta"), labels) for _ in range(_count(batch_size))]

@@ -29,6 +29,20 @@ _SCALES = (1.0, 4.0, 16.0)
 """Of the noise, over the spread of values: what is rounded, or chosen, may not heed a little."""
 _STEPS = 2
 
+# Why a gradient of zeros, what to do, and what has decided it.
+_AT_ZERO = (
+    "it stands where nothing can move it: two factors of a product that are both 0 (A and B of an "
+    "adapter), an activation that is saturated, or the end of the loss",
+    "# begin with one of the two factors drawn at random: nn.init.normal_(factor, std=0.02)",
+    "with other values it gets a gradient",
+)
+_FLAT = (
+    "something that is flat stands between it and the loss: round, sign, a comparison, a clamp or "
+    "an activation that is saturated",
+    "x = x + (torch.round(x) - x).detach()  # a straight-through estimate, for one",
+    "with other values its gradient is zero too, and the loss is another",
+)
+
 
 def depending_findings(lab: Laboratory, steps: int, names: Sequence[str]) -> list[Finding]:
     """Nothing that is known cuts `names` off: does the loss depend on them at all?"""
@@ -65,15 +79,7 @@ def flat_findings(lab: Laboratory, names: Sequence[str], seen: Observation) -> l
     flat = [name for name in names if name in depends]
     if not flat:
         return []
-    if _comes_alive(lab, steps, flat):
-        why, mend, with_others = _AT_ZERO
-    else:
-        why = (
-            "something that is flat stands between it and the loss: round, sign, a comparison, a "
-            "clamp or an activation that is saturated"
-        )
-        mend = "x = x + (torch.round(x) - x).detach()  # a straight-through estimate, for one"
-        with_others = "with other values its gradient is zero too, and the loss is another"
+    why, mend, decided_by = _AT_ZERO if _comes_alive(lab, steps, flat) else _FLAT
     return [
         finding(
             "severed",
@@ -81,7 +87,7 @@ def flat_findings(lab: Laboratory, names: Sequence[str], seen: Observation) -> l
             f"every gradient of {listed(flat)} was zero, and the loss depends on it",
             why,
             mend,
-            decided_by=with_others,
+            decided_by=decided_by,
             severity="warning",
         )
     ]
@@ -92,7 +98,7 @@ def standing_findings(lab: Laboratory, names: Sequence[str], seen: Observation) 
     steps = max(1, min(_STEPS, seen.steps))
     if not _comes_alive(lab, steps, names):
         return []
-    why, mend, with_others = _AT_ZERO
+    why, mend, decided_by = _AT_ZERO
     return [
         finding(
             "not-updated",
@@ -100,18 +106,10 @@ def standing_findings(lab: Laboratory, names: Sequence[str], seen: Observation) 
             f"nothing trains: every gradient of {listed(names)} was zero",
             why,
             mend,
-            decided_by=with_others,
+            decided_by=decided_by,
             severity="warning",
         )
     ]
-
-
-_AT_ZERO = (
-    "it stands where nothing can move it: two factors of a product that are both 0 (A and B of an "
-    "adapter), an activation that is saturated, or the end of the loss",
-    "# begin with one of the two factors drawn at random: nn.init.normal_(factor, std=0.02)",
-    "with other values it gets a gradient",
-)
 
 
 def _comes_alive(lab: Laboratory, steps: int, names: Sequence[str]) -> bool:
