@@ -37,6 +37,8 @@ class RunFolder:
     def lock(self) -> None:
         """Keep the folder until `unlock`, or this process ends; another that asks is refused.
 
+        What a process that was killed had half written is removed.
+
         Raises:
             StoreError: another process is carrying out this run.
         """
@@ -47,6 +49,8 @@ class RunFolder:
             raise StoreError(
                 f"another process is carrying out the run in {self.path}; wait for it to end"
             ) from error
+        for half_written in self.path.glob(f".*.{'?' * 8}"):
+            half_written.unlink(missing_ok=True)
 
     def unlock(self) -> None:
         """Let go of the folder; asking twice does no harm."""

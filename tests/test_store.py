@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -234,6 +236,23 @@ def test_a_later_save_takes_the_place_of_the_earlier_one(folder: RunFolder) -> N
     folder.save(run(state="done"))
     assert load(folder.path)[1].state == "done"
     assert names(folder.path) == [RUN_FILE]
+
+
+@pytest.mark.parametrize("name", [RUN_FILE, "table.md"])
+def test_what_a_killed_process_had_half_written_is_removed_by_the_next_one(
+    folder: RunFolder, name: str
+) -> None:
+    folder.save(run())
+    killed = (
+        "import os, sys; from bench.store import RunFolder; from pathlib import Path\n"
+        "os.fsync = lambda file: os.kill(os.getpid(), 9)\n"
+        "RunFolder(Path(sys.argv[1])).write(sys.argv[2], b'half')"
+    )
+    subprocess.run([sys.executable, "-c", killed, str(folder.path), name], check=False)
+    assert len(names(folder.path)) == 2
+    folder.lock()
+    assert names(folder.path) == [RUN_FILE]
+    assert load(folder.path)[1] == run()
 
 
 def test_reports_are_written_by_name(folder: RunFolder) -> None:
