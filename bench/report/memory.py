@@ -27,6 +27,7 @@ _COLOURS = {
     "strategy's own": look.YELLOW,
 }
 _HEADROOM = 1.05
+_NAME = 40  # characters of a strategy's name
 
 
 def draw(run: Run) -> Figure:
@@ -37,7 +38,7 @@ def draw(run: Run) -> Figure:
             "Memory of a training step",
             "Each part is shown at its largest, which need not be at the same moment, so a stack "
             "may end beyond its peak, or short of it by short-lived tensors. Pale: the verdict is "
-            "not ok.",
+            "not ok." + _unknown(run),
             _legend(run),
         )
         for facet in made:
@@ -50,6 +51,17 @@ def draw(run: Run) -> Figure:
                 if cell.memory.peak_bytes is None and not memory_parts(cell.memory):
                     say(facet.axes, height, _absent(cell))
         return figure
+
+
+def _unknown(run: Run) -> str:
+    """A sentence on the strategies whose saved tensors nobody could count."""
+    names = dict.fromkeys(
+        cell.strategy
+        for cell in run.cells
+        if cell.memory.saved_bytes is None and memory_parts(cell.memory)
+    )
+    told = ", ".join(look.label(name, _NAME) for name in names)
+    return f" Not known: what {told} saved for backward." if names else ""
 
 
 def _absent(cell: Cell) -> str:

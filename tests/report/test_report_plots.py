@@ -8,6 +8,7 @@ from itertools import pairwise
 from xml.etree import ElementTree
 
 import matplotlib as mpl
+import msgspec
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
@@ -64,6 +65,19 @@ def test_plots_render_where_no_interval_is_known(make_run, plot):
 def test_a_time_without_an_interval_looks_and_is_told_otherwise(make_run, plot, lives):
     svg = render(_draw(plot, make_run(lives=lives)), "svg").decode()
     assert ("lived only once" in svg) == (lives == 1)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_what_nobody_could_count_as_saved_is_told_as_unknown_and_not_as_nothing(
+    make_run, make_cell, known
+):
+    cell = make_cell("policy", "functional")
+    if not known:
+        memory = msgspec.structs.replace(cell.memory, saved_bytes=None)
+        cell = msgspec.structs.replace(cell, memory=memory)
+    cells = [make_cell("policy", "full", "reference"), cell]
+    svg = render(_draw("memory", make_run(cells=cells)), "svg").decode()
+    assert ("Not known: " in svg) == (not known)
 
 
 @plots
