@@ -11,8 +11,10 @@ def main() -> None:
     """Run the command that was typed."""
     try:
         from bench.cli import main as door  # noqa: PLC0415  it takes a tenth of a second
+        from bench.cli.broken_pipe import outlive_readers  # noqa: PLC0415
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    outlive_readers()
     door()
 
 

@@ -116,17 +116,17 @@ def behind(verdict: Verdict, drift: Drift | None) -> str:
     if verdict == "severed" and drift.without_gradient:
         return f"{len(drift.without_gradient)} without grad"
     if verdict == "leaks" and drift.moved:
-        return f"moved {magnitude(largest_relative(drift))}"
+        return _moved(drift)
     if verdict in ("ok", "diverges") and drift.update_error is not None:
         return f"update off {magnitude(drift.update_error)}"
     return ""
 
 
-def largest_relative(drift: Drift) -> float | None:
-    """The largest change of a frozen tensor relative to its norm; `None` where none moved."""
-    if not drift.moved:
-        return None
-    return max(float("inf") if moved.relative is None else moved.relative for moved in drift.moved)
+def _moved(drift: Drift) -> str:
+    if any(moved.max_abs is None for moved in drift.moved):
+        return "moved to NaN or ∞"
+    known = [moved.relative for moved in drift.moved if moved.relative is not None]
+    return f"moved {magnitude(max(known))}" if known else "moved from 0"
 
 
 def words(verdict: Verdict) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import compress
 from typing import TYPE_CHECKING
 
 from bench.names import printable
@@ -23,6 +24,7 @@ from bench.report.sentences import sentences
 if TYPE_CHECKING:
     from bench.records import Cell, Run
 
+_ENERGY = "J a step"
 _COLUMNS = (
     ("strategy", "---"),
     ("verdict", "---"),
@@ -36,9 +38,10 @@ _COLUMNS = (
     ("FLOPs allow", "--:"),
     ("peak MiB", "--:"),
     ("saved MiB", "--:"),
-    ("J a step", "--:"),
+    (_ENERGY, "--:"),
     ("frozen grad+opt MiB", "--:"),
 )
+
 
 _HOW_TO_READ = (
     "Each row trains the same model on the same batches, and differs only in how the frozen part "
@@ -51,10 +54,10 @@ _HOW_TO_READ = (
     "a gradient, `diverges` updated it otherwise, `failed` did not run; *midway* is the same for a "
     "freeze in the middle of training. "
     "*Peak* is the highest sum of live tensors during a step, *saved* what the graph keeps for the "
-    "backward pass, *J a step* what came from the socket, idle power included, *frozen grad+opt* "
-    "the gradients and optimizer state that the frozen part still costs, and "
-    f"{units.ABSENT} was not measured."
+    "backward pass, *frozen grad+opt* the gradients and optimizer state that the frozen part still "
+    f"costs, and {units.ABSENT} was not measured."
 )
+_HOW_TO_READ_ENERGY = f" *{_ENERGY}* is what came from the socket, idle power included."
 
 
 def table_md(run: Run) -> bytes:
@@ -67,7 +70,8 @@ def table_md(run: Run) -> bytes:
         blocks.append(_table(cells))
         if reasons := _reasons(cells):
             blocks.append(reasons)
-    blocks += ["## How to read this", _HOW_TO_READ]
+    energy = _HOW_TO_READ_ENERGY if _energy_known(run.cells) else ""
+    blocks += ["## How to read this", _HOW_TO_READ + energy]
     blocks += ["## The command that measures this again", f"    {command(run.request)}"]
     return ("\n\n".join(blocks) + "\n").encode("utf-8", "replace")
 
@@ -133,12 +137,15 @@ def _setting(cells: list[Cell]) -> str:
 
 
 def _table(cells: list[Cell]) -> str:
-    lines = [
-        "| " + " | ".join(title for title, _ in _COLUMNS) + " |",
-        "| " + " | ".join(rule for _, rule in _COLUMNS) + " |",
-    ]
-    lines += ["| " + " | ".join(_row(cell)) + " |" for cell in cells]
-    return "\n".join(lines)
+    energy = _energy_known(cells)
+    kept = [energy or title != _ENERGY for title, _ in _COLUMNS]
+    titles, rules = zip(*_COLUMNS, strict=True)
+    rows = [titles, rules, *(_row(cell) for cell in cells)]
+    return "\n".join("| " + " | ".join(compress(row, kept)) + " |" for row in rows)
+
+
+def _energy_known(cells: list[Cell]) -> bool:
+    return any(joules(cell) is not None for cell in cells)
 
 
 def _row(cell: Cell) -> list[str]:

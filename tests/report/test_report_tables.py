@@ -10,11 +10,17 @@ import pytest
 from msgspec.structs import replace
 
 from bench.names import fold, printable, shorten
-from bench.records import Drift, Moved
+from bench.records import Drift, Energy, Interval, Moved
 from bench.report.command import command
 from bench.report.frame import COLUMNS, tidy
+from bench.report.reading import behind
 from bench.report.table_csv import table_csv
 from bench.report.table_md import code, escape, table_md
+
+SMALL = Moved("small", "parameter", 0.1, 0.1, 0.05)
+LARGE = Moved("large", "parameter", 1.0, 1.0, 0.5)
+FROM_ZERO = Moved("from zero", "parameter", 1.0, 1.0, None)
+TO_NAN = Moved("to nan", "buffer", None, None, None)
 
 
 def _csv(run):
@@ -64,6 +70,19 @@ def test_a_tensor_that_became_nan_has_moved_by_infinity(make_run, make_cell):
     assert math.isinf(row["largest_moved_relative"])
 
 
+@pytest.mark.parametrize(
+    ("moved", "told"),
+    [
+        ([SMALL, LARGE], "moved 0.50"),
+        ([FROM_ZERO], "moved from 0"),
+        ([FROM_ZERO, LARGE], "moved 0.50"),
+        ([SMALL, TO_NAN, FROM_ZERO], "moved to NaN or ∞"),
+    ],
+)
+def test_the_figure_behind_a_leak_says_what_a_ratio_cannot(moved, told):
+    assert behind("leaks", Drift(5, 2, moved)) == told
+
+
 def _fields(record):
     return {name: getattr(record, name) for name in record.__struct_fields__}
 
@@ -78,7 +97,20 @@ def test_the_markdown_names_every_strategy_and_workload(make_run):
 def test_every_row_of_the_markdown_has_as_many_fields_as_its_header(make_run):
     run = make_run(("pipe|name", "policy"), strategies=("full", "a|b", "tick`|`tick"))
     rows = [line for line in table_md(run).decode().splitlines() if line.startswith("|")]
-    assert {line.replace("\\|", "").count("|") for line in rows} == {15}
+    assert {line.replace("\\|", "").count("|") for line in rows} == {14}
+
+
+def test_the_markdown_has_a_column_of_energy_where_it_was_measured_alone(make_run):
+    run = make_run(("policy",))
+    assert "J a step" not in table_md(run).decode()
+    spent = Energy(Interval(12.5, 12.0, 13.0), "gpu counter", 100, 2.5)
+    cells = [replace(cell, energy=spent) for cell in run.cells[:1]] + run.cells[1:]
+    lines = table_md(replace(run, cells=cells)).decode().splitlines()
+    rows = [line for line in lines if line.startswith("|")]
+    assert {line.count("|") for line in rows} == {15}
+    assert "| J a step |" in rows[0]
+    assert "| 12.5 |" in rows[2]
+    assert any("*J a step* is what" in line for line in lines)
 
 
 def test_the_markdown_gives_the_reason_of_every_cell_that_is_not_ok(make_run):
