@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 RUN_FILE = "run.json"
+_PARTIAL = ".partial"  # how the name of a file ends that is not written to its end yet
 
 
 class StoreError(Exception):
@@ -49,7 +50,7 @@ class RunFolder:
             raise StoreError(
                 f"another process is carrying out the run in {self.path}; wait for it to end"
             ) from error
-        for half_written in self.path.glob(f".*.{'?' * 8}"):
+        for half_written in self.path.glob(f".*{_PARTIAL}"):
             half_written.unlink(missing_ok=True)
 
     def unlock(self) -> None:
@@ -79,7 +80,7 @@ class RunFolder:
         """Write one file: to a temporary name, flushed to the disk, then renamed."""
         temporary: str | None = None
         try:
-            handle, temporary = tempfile.mkstemp(dir=self.path, prefix=f".{name}.")
+            handle, temporary = tempfile.mkstemp(_PARTIAL, f".{name}.", self.path)
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
                 file.flush()
