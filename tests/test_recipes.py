@@ -18,8 +18,8 @@ from click.testing import CliRunner
 from ruamel.yaml import YAML
 
 from bench.cli import main
-from bench.cli.exits import CANT_TELL, CELL_FAILED, DONE, FINDING, WRONG_REQUEST
 from bench.cli.gate.recipe import FILES, NAMES
+from bench.exits import CANT_TELL, CELL_FAILED, DONE, FINDING, WRONG_REQUEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

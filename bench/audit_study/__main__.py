@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bench.cli.exits import CELL_FAILED, FINDING, INTERRUPTED
+from bench.audit_study import SEED
+from bench.exits import CELL_FAILED, FINDING, INTERRUPTED
 
 if TYPE_CHECKING:
     from bench.audit_study.outcome import Outcome
     from bench.audit_study.score import Line
-
-SEED = 20
-"""That what is kept in `results/` was audited with; `bench.audit_study.set_up` imports torch."""
 
 
 def _told(line: Line) -> str:

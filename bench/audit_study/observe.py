@@ -13,8 +13,8 @@ import torch
 
 from bench.audit import audit
 from bench.audit.state import random_state
+from bench.audit_study import SEED
 from bench.audit_study.outcome import Outcome
-from bench.audit_study.set_up import SEED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
+from bench.audit_study import SEED
 from bench.audit_study.observe import PROCESSOR, observe, why_not_on
 from bench.audit_study.roster import set_ups
-from bench.audit_study.set_up import SEED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

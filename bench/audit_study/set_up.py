@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from bench.audit_study import SEED
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from types import ModuleType
 
     from bench.audit.subject import Subject
-
-SEED = 20
 
 
 @dataclass(frozen=True)

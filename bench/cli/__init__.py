@@ -15,7 +15,6 @@ from bench.cli.audit import audit
 from bench.cli.claims import claims
 from bench.cli.collection import collection
 from bench.cli.compare import compare
-from bench.cli.exits import INTERRUPTED
 from bench.cli.export import export
 from bench.cli.gate import gate
 from bench.cli.hazards import hazards
@@ -27,6 +26,7 @@ from bench.cli.page import page
 from bench.cli.report import report
 from bench.cli.run import run
 from bench.cli.serve import serve
+from bench.exits import INTERRUPTED
 
 
 class Door(click.Group):

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import click
 from msgspec.structs import replace
 
-from bench.cli.exits import CELL_FAILED, DONE, FINDING, INTERRUPTED
 from bench.cli.options import NearChoice
 from bench.cli.outputs import OutputError, refuse_unwritable, write
 from bench.cli.telling import refuse, told_in_a_sentence
+from bench.exits import CELL_FAILED, DONE, FINDING, INTERRUPTED
 from bench.rules import RULES, SEVERITIES
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def audit(
         click.echo("\nInterrupted.", err=True)
         sys.exit(INTERRUPTED)
     shown = _without(found, ignore)
-    with told_in_a_sentence(OutputError), _stdout_may_be_full():
+    with told_in_a_sentence(OutputError):
         _show(shown, form, output, fail_on)
     sys.exit(_code(shown, fail_on))
 
@@ -136,22 +136,6 @@ def _descriptor_1_as_2() -> Iterator[None]:
             sys.__stdout__.flush()
         os.dup2(before, 1)
         os.close(before)
-
-
-@contextmanager
-def _stdout_may_be_full() -> Iterator[None]:
-    """A stdout that takes nothing more is told in a sentence; a closed pipe is click's to end."""
-    try:
-        yield
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, 1)  # what is left in the buffer is flushed once more at exit
-        os.close(nowhere)
-        why = (error.strerror or str(error)).lower()
-        raise OutputError(f"cannot write to stdout: {why}; name a file with -o") from error
 
 
 @contextmanager

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import click
 
 from bench import store
-from bench.cli.exits import CELL_FAILED, DONE, INTERRUPTED
 from bench.cli.options import NearChoice
 from bench.cli.outputs import OutputError, refuse_unwritable, write
 from bench.cli.telling import told_in_a_sentence, watching
+from bench.exits import CELL_FAILED, DONE, INTERRUPTED
 
 if TYPE_CHECKING:
     from bench.records import Claims

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from bench import store
-from bench.cli.exits import CELL_FAILED, DONE
 from bench.cli.telling import refuse, told_in_a_sentence, watching
+from bench.exits import CELL_FAILED, DONE
 
 if TYPE_CHECKING:
     from bench.records import Hazards

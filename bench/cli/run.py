@@ -10,9 +10,9 @@ import click
 from msgspec.structs import replace
 
 from bench import store
-from bench.cli.exits import CELL_FAILED, DONE, INTERRUPTED
 from bench.cli.options import NearChoice, Precision, Seconds, typed
 from bench.cli.telling import show, told_in_a_sentence, watching
+from bench.exits import CELL_FAILED, DONE, INTERRUPTED
 from bench.records import Dtype, Optimizer, Request
 
 BUDGET, LARGER_BUDGET = 90.0, 300.0

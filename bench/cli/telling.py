@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from bench.cli.exits import WRONG_REQUEST
+from bench.exits import WRONG_REQUEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

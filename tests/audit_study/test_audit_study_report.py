@@ -8,14 +8,13 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from bench.audit_study import outputs
+from bench.audit_study import SEED, outputs
 from bench.audit_study.__main__ import main
 from bench.audit_study.outcome import Outcome, holds
 from bench.audit_study.processes import observed
 from bench.audit_study.report import complaints, report
 from bench.audit_study.roster import held_out, set_ups
 from bench.audit_study.score import by_rule, lines
-from bench.audit_study.set_up import SEED
 from bench.records.audit import Finding
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from page_runs import build_cell, build_run
 
 from bench.cli import main
-from bench.cli.exits import DONE, WRONG_REQUEST
+from bench.exits import DONE, WRONG_REQUEST
 from bench.records import Memory, Midway
 
 PLAIN = build_run(cells=[build_cell(verdict="severed")])

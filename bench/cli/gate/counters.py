@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from bench import store
-from bench.cli.exits import CELL_FAILED, DONE, FINDING, INTERRUPTED
 from bench.cli.options import NearChoice, Seconds
 from bench.cli.outputs import OutputError, refuse_unwritable, write
 from bench.cli.telling import told_in_a_sentence, watching
+from bench.exits import CELL_FAILED, DONE, FINDING, INTERRUPTED
 from bench.gate.counters.golden import PLACE, GoldenError
 from bench.records import Optimizer
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from bench.cli.exits import CANT_TELL, DONE, FINDING
+from bench.exits import CANT_TELL, DONE, FINDING
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from bench.cli.exits import CELL_FAILED, INTERRUPTED, WRONG_REQUEST
 from bench.cli.gate.options import exit_code, margins, markdown_option, strict_option
 from bench.cli.options import NearChoice, Seconds, picture
 from bench.cli.outputs import OutputError, append, refuse_unwritable, write
 from bench.cli.telling import told_in_a_sentence
+from bench.exits import CELL_FAILED, INTERRUPTED, WRONG_REQUEST
 from bench.gate.time.record import Terms
 from bench.records import Dtype, Optimizer, Request
 

@@ -1,18 +1,15 @@
-"""Who pipes the output into something that stops reading gets the exit code all the same."""
+"""What is printed where nobody reads on, or into a full disk, is no traceback and no finding."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
-from bench.cli.exits import DONE, WRONG_REQUEST
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from bench.exits import DONE, WRONG_REQUEST
 
 COMMANDS = {
     "a table": (["list"], DONE),
@@ -40,6 +37,23 @@ def test_a_command_whose_reader_left_ends_as_it_would_have(
     assert done.returncode == code
     assert b"Traceback" not in kept.read_bytes()
     assert b"Exception ignored" not in kept.read_bytes()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+@pytest.mark.parametrize("command", [["list"], ["--help"]], ids=" ".join)
+def test_a_full_disk_is_told_in_a_sentence(command: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "bench", *command],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == WRONG_REQUEST
+    assert done.stderr == (
+        "freezebench: cannot write to stdout: no space left on device; send it elsewhere\n"
+    )
 
 
 def test_what_is_read_is_whole(tmp_path: Path) -> None:
