@@ -1,9 +1,10 @@
-"""Small models, and strategies that do one thing wrong on purpose."""
+"""Small models, and strategies: those that freeze, and some that do one thing wrong on purpose."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -11,7 +12,7 @@ from bench.measure.drift import observe
 from bench.measure.training import Recipe, Training
 from bench.measure.verdict import judge
 from bench.workloads import Workload
-from strategies import Strategy, find
+from strategies import ROSTER, Strategy, find
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
     from strategies import Step
 
 FLOAT = 4  # bytes
+NAN = float("nan")
+FREEZING = [name for name in ROSTER if name != "full"]
+CUTTING = ("no_grad", "detach", "inference_mode", "feature_cache")
+
+each_freezing = pytest.mark.parametrize("strategy", FREEZING)
 
 
 def ignore(*_: object) -> None:
@@ -38,6 +44,15 @@ def mean_square(model: nn.Module, batch: Tensor) -> Tensor:
 def layers(count: int, width: int) -> nn.Sequential:
     """Equal linear layers without bias, so that bytes and FLOPs have closed forms."""
     return nn.Sequential(*(nn.Linear(width, width, bias=False) for _ in range(count)))
+
+
+def bent() -> nn.Sequential:
+    return nn.Sequential(nn.Linear(4, 5), nn.Linear(5, 5), nn.Tanh(), nn.Linear(5, 2))
+
+
+def dropping() -> nn.Sequential:
+    front_end = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.5))
+    return nn.Sequential(front_end, nn.Linear(8, 2))
 
 
 def front(frozen: int) -> tuple[str, ...]:
