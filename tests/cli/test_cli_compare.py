@@ -10,9 +10,10 @@ from pathlib import Path
 import msgspec
 import pytest
 from click.testing import CliRunner
+from requested import requested
 
 from bench.cli import main
-from bench.records import Cell, Interval, Machine, Memory, Phase, Project, Request, Run, Summary
+from bench.records import Cell, Interval, Machine, Memory, Phase, Project, Run, Summary
 
 ROOT = Path(__file__).parents[2]
 
@@ -33,11 +34,7 @@ def made_up(id: str, dtype: str = "float32") -> Run:
         )
         for name, ratio in (("full", None), ("no_grad", 0.5))
     ]  # fmt: skip
-    request = Request(
-        workloads=(), strategies=(), device="cpu", dtype=dtype, batch=None, threads=None,
-        optimizer="adam", seed=0, steps=5, precision=0.05, budget=90.0, cell_timeout=300.0,
-        freeze=(), weights=None, compile=False, channels_last=False,
-    )  # fmt: skip
+    request = requested(workloads=(), dtype=dtype, budget=90.0, cell_timeout=300.0)
     machine = Machine(
         name="a server", cpu="AMD EPYC", cores=2, memory_bytes=2**33, os="Linux", python="3.12",
         torch="2.14.1", torchvision="0.29", blas="MKL",

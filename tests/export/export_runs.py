@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from msgspec.structs import replace
+from requested import requested
 
 from bench.records import (
     SCHEMA,
@@ -18,7 +19,6 @@ from bench.records import (
     Moved,
     Origin,
     Project,
-    Request,
     Run,
     Samples,
     Split,
@@ -91,24 +91,7 @@ def build_run(*cells: Cell, summed: bool = True, **more: Any) -> Run:
         "stopped_by": "precision",
         "surveyed_seconds": 1.0,
         "timed_seconds": 2.0,
-        "request": Request(
-            workloads=("/srv/secret-place/policy.py:policy",),
-            strategies=(),
-            device="cpu",
-            dtype="float32",
-            batch=None,
-            threads=None,
-            optimizer="adam",
-            seed=0,
-            steps=5,
-            precision=0.05,
-            budget=60.0,
-            cell_timeout=60.0,
-            freeze=(),
-            weights=None,
-            compile=False,
-            channels_last=False,
-        ),
+        "request": requested(workloads=("/srv/secret-place/policy.py:policy",)),
         "machine": Machine(
             "A Server 2 cores",
             "A CPU",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from msgspec.structs import replace
+from requested import requested
 
 from bench.gate.stored.gate import GATED, Comparison, Row
 from bench.records import (
@@ -18,7 +19,6 @@ from bench.records import (
     Memory,
     Origin,
     Project,
-    Request,
     Run,
     Samples,
 )
@@ -90,24 +90,7 @@ def make_run(
         "stopped_by": "precision",
         "surveyed_seconds": 1.0,
         "timed_seconds": 2.0,
-        "request": Request(
-            workloads=("policy",),
-            strategies=(),
-            device="cpu",
-            dtype="float32",
-            batch=None,
-            threads=None,
-            optimizer="adam",
-            seed=0,
-            steps=5,
-            precision=0.05,
-            budget=60.0,
-            cell_timeout=60.0,
-            freeze=(),
-            weights=None,
-            compile=False,
-            channels_last=False,
-        ),
+        "request": requested(),
         "machine": Machine(
             "A Server 2 cores",
             "A CPU",

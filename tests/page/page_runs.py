@@ -6,6 +6,7 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from requested import requested
 
 from bench.records import (
     SCHEMA,
@@ -22,7 +23,6 @@ from bench.records import (
     Origin,
     Phase,
     Project,
-    Request,
     Run,
     Samples,
     Split,
@@ -161,23 +161,12 @@ def build_run(
         stopped_by="precision",
         surveyed_seconds=4.0,
         timed_seconds=93.4,
-        request=Request(
+        request=requested(
             workloads=tuple(workloads),
             strategies=tuple(strategies),
-            device="cpu",
-            dtype="float32",
             batch=8,
             threads=1,
-            optimizer="adam",
-            seed=0,
-            steps=5,
-            precision=0.05,
             budget=120.0,
-            cell_timeout=60.0,
-            freeze=(),
-            weights=None,
-            compile=False,
-            channels_last=False,
         ),
         machine=msgspec.structs.replace(MACHINE, name=machine),
         project=Project("0.1.0", "b8baa1712345", False),

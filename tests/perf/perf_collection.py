@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 import numpy as np
 import pytest
+from requested import requested
 
 from bench.records import (
     SCHEMA,
@@ -29,7 +30,6 @@ from bench.records import (
     Origin,
     Phase,
     Project,
-    Request,
     Run,
     Samples,
     Summary,
@@ -104,11 +104,7 @@ def run(place: int, made: list[Cell], machine: int) -> Run:
         stopped_by="budget",
         surveyed_seconds=1.0,
         timed_seconds=1.0,
-        request=Request(
-            workloads=(), strategies=(), device="cuda", dtype="float32", batch=None, threads=None,
-            optimizer="adam", seed=0, steps=5, precision=0.05, budget=90.0, cell_timeout=300.0,
-            freeze=(), weights=None, compile=False, channels_last=False,
-        ),
+        request=requested(workloads=(), device="cuda", budget=90.0, cell_timeout=300.0),
         machine=Machine(
             name=f"made up {machine}", cpu="made up", cores=8, memory_bytes=2**35, os="Linux",
             python="3.12", torch="2.14.1", torchvision="0.29", blas="none",

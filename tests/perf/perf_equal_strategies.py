@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
+from requested import requested
 
-from bench.records import Origin, Request, Samples
+from bench.records import Origin, Samples
 from bench.run import session
 from bench.run.conductor import Conductor
 from bench.run.progress import Unwatched
@@ -23,13 +24,9 @@ if TYPE_CHECKING:
 
 RUNS = 100
 PHASES = ("backward", "total")
-REQUEST = Request(
-    workloads=("policy",),
-    strategies=(f"{Path(__file__).with_name('twins.py')}:FullTwin",),
-    device="cpu", dtype="float32", batch=None, threads=None, optimizer="adam", seed=0, steps=1,
-    precision=0.05, budget=3.0, cell_timeout=60.0, freeze=(), weights=None, compile=False,
-    channels_last=False,
-)  # fmt: skip
+REQUEST = requested(
+    strategies=(f"{Path(__file__).with_name('twins.py')}:FullTwin",), steps=1, budget=3.0
+)
 
 
 def test_equal_strategies_tie(benchmark: BenchmarkFixture, tmp_path: Path) -> None:

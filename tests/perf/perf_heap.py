@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from requested import requested
 
-from bench.records import Request
 from bench.run.process import ForkedWorker, fork_server
 from bench.run.race import CellInWorker, LifeReadings, live, shuffled
 from bench.run.recording import new_cell, with_turn
@@ -24,11 +24,7 @@ if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
 
 LIVES, LIFE_SECONDS = 6, 4.0
-REQUEST = Request(
-    workloads=("policy",), strategies=(), device="cpu", dtype="float32", batch=None, threads=None,
-    optimizer="adam", seed=0, steps=1, precision=0.05, budget=10.0, cell_timeout=60.0, freeze=(),
-    weights=None, compile=False, channels_last=False,
-)  # fmt: skip
+REQUEST = requested(steps=1, budget=10.0)
 
 
 def test_scatter_with_and_without_keeping_freed_memory(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from requested import requested
 
 from bench.records import (
     SCHEMA,
@@ -20,7 +21,6 @@ from bench.records import (
     Moved,
     Phase,
     Project,
-    Request,
     Run,
     Split,
     Summary,
@@ -252,23 +252,12 @@ def build_run(
         stopped_by="precision",
         surveyed_seconds=4.0,
         timed_seconds=93.4,
-        request=Request(
+        request=requested(
             workloads=tuple(workloads),
             strategies=tuple(strategies),
-            device="cpu",
-            dtype="float32",
             batch=64,
             threads=1,
-            optimizer="adam",
-            seed=0,
-            steps=5,
-            precision=0.05,
             budget=120.0,
-            cell_timeout=60.0,
-            freeze=(),
-            weights=None,
-            compile=False,
-            channels_last=False,
         ),
         machine=Machine(
             name="a-small-server",

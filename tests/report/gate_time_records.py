@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from msgspec.structs import replace
+from requested import requested
 from rich.console import Console
 
 from bench.gate.time.record import SCHEMA, Bounds, Gate, Life, Row, SideRecord, Terms
-from bench.records import Machine, Request
+from bench.records import Machine
 from bench.report.gate.time_text import show
 
 if TYPE_CHECKING:
@@ -56,23 +57,13 @@ def life(number: int, purpose: Any = "trial", **changes: Any) -> Life:
     return Life(number, purpose, 5.0, 0.5, [], **{**plain, **changes})
 
 
-REQUEST = Request(
-    workloads=("policy",),
+REQUEST = requested(
     strategies=("requires_grad",),
-    device="cpu",
-    dtype="float32",
-    batch=None,
     threads=1,
-    optimizer="adam",
-    seed=0,
     steps=1,
     precision=0.03,
     budget=150.0,
     cell_timeout=300.0,
-    freeze=(),
-    weights=None,
-    compile=False,
-    channels_last=False,
 )
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from requested import requested
 
 from bench.records import (
     SCHEMA,
@@ -13,7 +14,6 @@ from bench.records import (
     Machine,
     Origin,
     Project,
-    Request,
     Run,
     Samples,
 )
@@ -53,24 +53,7 @@ def run(**changes: Any) -> Run:
         stopped_by=None,
         surveyed_seconds=0.0,
         timed_seconds=0.0,
-        request=Request(
-            workloads=("policy",),
-            strategies=(),
-            device="auto",
-            dtype="float32",
-            batch=None,
-            threads=None,
-            optimizer="adam",
-            seed=0,
-            steps=5,
-            precision=0.05,
-            budget=60.0,
-            cell_timeout=60.0,
-            freeze=(),
-            weights=None,
-            compile=False,
-            channels_last=False,
-        ),
+        request=requested(device="auto"),
         machine=Machine("a machine", "a cpu", 2, 2**30, "an os", "3.11", "2.9", "0.24", "a blas"),
         project=Project("0.1.0", None, None),
         cells=[cell()],
